@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ed25519 keys in the forms in which CometBFT and the provider chain write them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+
+try:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    HAS_CRYPTOGRAPHY = True
+except ImportError:  # a module reports it through missing_required_lib
+    HAS_CRYPTOGRAPHY = False
+
+
+@dataclass(frozen=True, repr=False)
+class ConsensusKey:
+    """A private ed25519 key: a node's consensus key or P2P identity."""
+
+    seed: bytes
+    public_key: bytes
+
+    @property
+    def address(self) -> str:
+        """The address of the key (upper-case hex): of a validator in a block, or a node's id when lower-case."""
+        return hashlib.sha256(self.public_key).digest()[:20].hex().upper()
+
+    @property
+    def public_key_base64(self) -> str:
+        """The public half in base64."""
+        return public_key_base64(self.public_key)
+
+    @property
+    def node_id(self) -> str:
+        """The P2P node id when the key is a node key."""
+        return self.address.lower()
+
+    def _private(self) -> dict[str, str]:
+        return {"type": "tendermint/PrivKeyEd25519", "value": base64.b64encode(self.seed + self.public_key).decode()}
+
+    def key_file(self) -> str:
+        """Return the content of a ``priv_validator_key.json``."""
+        public = {"type": "tendermint/PubKeyEd25519", "value": self.public_key_base64}
+        return json.dumps({"address": self.address, "pub_key": public, "priv_key": self._private()}, indent=2)
+
+    def node_key_file(self) -> str:
+        """Return the content of a ``node_key.json``."""
+        return json.dumps({"priv_key": self._private()})
+
+
+def generate() -> ConsensusKey:
+    """Make a new key from the operating system's random source."""
+    return _from_seed(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+        )
+    )
+
+
+def from_key_file(text: str) -> ConsensusKey:
+    """Read a ``priv_validator_key.json`` or ``node_key.json``; InvalidInput when it is neither or its halves differ."""
+    try:
+        content = json.loads(text)
+        private = content["priv_key"]
+        if private["type"] != "tendermint/PrivKeyEd25519":
+            raise InvalidInput("the key file holds a key of another type than ed25519")
+        raw = base64.b64decode(private["value"], validate=True)
+        named = content.get("pub_key", {}).get("value")
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise InvalidInput("not a CometBFT key file (priv_validator_key.json or node_key.json)") from error
+    if len(raw) != 64:
+        raise InvalidInput("the private key of the key file is not 64 bytes long")
+    key = _from_seed(raw[:32])
+    if raw[32:] != key.public_key or named not in (None, key.public_key_base64):
+        raise InvalidInput("the private and the public key of the key file do not belong together")
+    return key
+
+
+def public_key_base64(public_key: bytes) -> str:
+    """Return the form in which genesis files and key files carry a public key."""
+    return base64.b64encode(public_key).decode()
+
+
+def consumer_key_json(public_key_base64: str) -> str:
+    """Return the ``consumer_key`` of MsgOptIn and MsgAssignConsumerKey for a public key."""
+    return json.dumps({"@type": "/cosmos.crypto.ed25519.PubKey", "key": public_key_base64}, separators=(",", ":"))
+
+
+def _from_seed(seed: bytes) -> ConsensusKey:
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
+    return ConsensusKey(seed, public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw))

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The genesis of a consumer chain: the same content from every validator's monitor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
+
+DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
+LARGEST_AMOUNT = 10**30
+METADATA_KEY = "interchain_security"
+
+
+@dataclass(frozen=True)
+class Funding:
+    """What each relayer account holds at genesis, so that it can pay for the handshake of the CCV channel."""
+
+    amount: int = 100_000_000
+    denom: str = "stake"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.amount <= LARGEST_AMOUNT:
+            raise InvalidInput(f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}")
+        if not DENOM.fullmatch(self.denom):
+            raise InvalidInput(f"not a denom: {self.denom[:60]!r}")
+
+
+@dataclass(frozen=True)
+class ConsumerGenesis:
+    """A finished genesis: its canonical text and the SHA-256 of that text (hex)."""
+
+    text: str
+    content_hash: str
+
+
+def funding_of(metadata: str, default: Funding) -> Funding:
+    """Return the funding that the owner states in the consumer's metadata, else the default.
+
+    The metadata is a stranger's text of at most 255 bytes. Only a JSON object with
+    ``{"interchain_security": {"relayer_amount": <digits or int>, "relayer_denom": <denom>}}`` counts, and only within bounds.
+    """
+    try:
+        stated = json.loads(metadata)[METADATA_KEY]
+        amount, denom = stated.get("relayer_amount", default.amount), stated.get("relayer_denom", default.denom)
+        if isinstance(amount, bool) or not re.fullmatch(r"[0-9]{1,31}", str(amount)) or not isinstance(denom, str):
+            return default
+        return Funding(int(amount), denom)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput):
+        return default
+
+
+def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
+    """Return the accounts to fund, in operator address order, each once.
+
+    For every validator it is the address that it announced, else its operator's own account, under the consumer's prefix.
+    """
+    accounts: list[str] = []
+    for validator in sorted(validators, key=lambda member: member.operator_address):
+        announced = announcement.parse(validator.details).relayer
+        try:
+            account = address.with_prefix(announced, address_prefix)
+        except InvalidInput:  # nothing announced, or not an address: a stranger's mistake must not stop the launch
+            account = address.with_prefix(validator.operator_address, address_prefix)
+        if account not in accounts:
+            accounts.append(account)
+    return accounts
+
+
+def rfc3339_seconds(moment: datetime) -> str:
+    """Return a moment as RFC 3339 in UTC, cut to whole seconds."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def merge(
+    base: dict[str, Any],
+    ccv_genesis: dict[str, Any],
+    *,
+    chain_id: str,
+    spawn_time: datetime,
+    initial_height: int,
+    accounts: Sequence[str],
+    funding: Funding,
+) -> ConsumerGenesis:
+    """Build the genesis from the base made by the consumer's binary.
+
+    ``ccv_genesis`` is the provider's answer and replaces ``app_state.ccvconsumer`` unchanged. InvalidInput when the base is
+    not the genesis of a consumer chain.
+    """
+    try:
+        merged = json.loads(json.dumps(base))
+        state = merged["app_state"]
+        if "ccvconsumer" not in state:
+            raise InvalidInput("the base genesis has no app_state.ccvconsumer: it is not made by a consumer chain's binary")
+        auth, bank = state["auth"]["accounts"], state["bank"]
+        first = len(auth)
+        for number, account in enumerate(accounts, start=first):
+            auth.append(
+                {
+                    "@type": "/cosmos.auth.v1beta1.BaseAccount",
+                    "address": account,
+                    "pub_key": None,
+                    "account_number": str(number),
+                    "sequence": "0",
+                }
+            )
+            bank["balances"].append({"address": account, "coins": [{"denom": funding.denom, "amount": str(funding.amount)}]})
+        supply = {coin["denom"]: int(coin["amount"]) for coin in bank["supply"]}
+        supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(accounts)
+        bank["supply"] = [{"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)]
+        bank["balances"].sort(key=lambda balance: str(balance["address"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"the base genesis is not that of a Cosmos SDK chain: {error!r} is missing or of another type") from error
+    state["ccvconsumer"] = ccv_genesis
+    merged.update(chain_id=chain_id, genesis_time=rfc3339_seconds(spawn_time), initial_height=initial_height)
+    merged.pop("validators", None)
+    text = canonical(merged)
+    return ConsumerGenesis(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def canonical(content: Any) -> str:
+    """Return JSON with sorted keys and no white space, in ASCII: equal content gives equal text."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read consumers from the provider chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection, results
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection.PROVIDER_OPTIONS,
+    "consumer_id": {"type": "str"},
+    "phase": {"type": "list", "elements": "str", "choices": [phase.value for phase in Phase]},
+    "height": {"type": "int", "default": 0},
+}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Return the consumers that match, all read at one height."""
+    client = connection.provider_client(params)
+    wanted = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
+    height = params["height"] or client.status().latest_height
+    operators = {results.consensus_address(validator): validator.operator_address for validator in client.validators(height)}
+    phases = params["phase"] or [phase.value for phase in Phase]
+    if wanted is None:
+        consumer_ids = [entry.consumer_id for entry in client.consumers(height=height) if entry.phase.value in phases]
+    else:
+        consumer_ids = [wanted]
+    found = []
+    for consumer_id in consumer_ids:
+        try:
+            consumer = client.consumer(consumer_id, height)
+        except ConsumerNotFound:
+            continue
+        if consumer.phase.value in phases:
+            opted_in = sorted(operators.get(entry, entry) for entry in client.opted_in(consumer_id, height))
+            found.append({**results.consumer_result(consumer), "opted_in": opted_in})
+    return {"changed": False, "consumers": found, "height": height}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Announce on chain where a validator's nodes are reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.proto import messages
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection.PROVIDER_OPTIONS,
+    **connection.SIGNER_OPTIONS,
+    "p2p": {"type": "str", "required": True},
+    "node": {"type": "str", "default": ""},
+    "relayer": {"type": "str", "default": ""},
+}
+UNCHANGED = "[do-not-modify]"  # the staking module's own word for a field that stays as it is
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Put the announcement into the details of the signing validator."""
+    announcement.checked_host(params["p2p"])
+    signer = connection.signer(params)
+    client = connection.provider_client(params)
+    operator = address.operator_of(signer.key.account_address)
+    validator = next((entry for entry in client.validators() if entry.operator_address == operator), None)
+    if validator is None:
+        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
+    wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
+    details = announcement.compose(validator.details, wanted)
+    result: dict[str, Any] = {
+        "changed": details != validator.details,
+        "operator_address": operator,
+        "details": details,
+        "tx_hash": None,
+        "diff": {"before": validator.details + "\n", "after": details + "\n"},
+    }
+    if not result["changed"] or check_mode:
+        return result
+    message = messages.staking_tx_pb2.MsgEditValidator(validator_address=operator)
+    for field in ("moniker", "identity", "website", "security_contact"):
+        setattr(message.description, field, UNCHANGED)
+    message.description.details = details
+    result["tx_hash"] = transaction.send(client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator").hash
+    found = next((entry.details for entry in client.validators() if entry.operator_address == operator), None)
+    if found != details:
+        raise QueryFailed(f"{operator} was edited but the chain shows other details: another writer changed them, run again")
+    return result

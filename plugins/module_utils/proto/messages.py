@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Message classes of Interchain Security v7 and of the Cosmos SDK parts that this project talks to.
+
+cosmpy brings the generated code of the Cosmos SDK, IBC and CometBFT; ours is added to the same descriptor pool.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.proto.descriptors import FILES
+
+try:
+    import cosmpy.protos  # noqa: F401  (puts the generated modules below on sys.path)
+    from cosmos.auth.v1beta1 import auth_pb2, query_pb2 as auth_query_pb2
+    from cosmos.base.v1beta1 import coin_pb2
+    from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
+    from cosmos.staking.v1beta1 import query_pb2 as staking_query_pb2, staking_pb2, tx_pb2 as staking_tx_pb2
+    from cosmos.tx.signing.v1beta1 import signing_pb2
+    from cosmos.tx.v1beta1 import service_pb2 as tx_service_pb2, tx_pb2
+    from google.protobuf import descriptor_pool, message_factory
+    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  (imported by our own files)
+    from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  (imported by our own files)
+
+    HAS_PROTOBUF = True
+except ImportError:  # a module reports it through missing_required_lib
+    HAS_PROTOBUF = False
+
+PROVIDER = "interchain_security.ccv.provider.v1"
+
+
+def _load() -> None:
+    pool = descriptor_pool.Default()
+    for encoded in FILES:
+        pool.AddSerializedFile(base64.b64decode(encoded))
+
+
+def provider_message(name: str) -> Any:
+    """Return the class of a message of the provider module, e.g. ``MsgOptIn``."""
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(f"{PROVIDER}.{name}")
+    return message_factory.GetMessageClass(descriptor)
+
+
+if HAS_PROTOBUF:
+    _load()
+
+__all__ = [
+    "HAS_PROTOBUF",
+    "PROVIDER",
+    "auth_pb2",
+    "auth_query_pb2",
+    "coin_pb2",
+    "provider_message",
+    "secp256k1_pb2",
+    "signing_pb2",
+    "staking_pb2",
+    "staking_query_pb2",
+    "staking_tx_pb2",
+    "tx_pb2",
+    "tx_service_pb2",
+]
