@@ -1,6 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """What a block's events say about consumers, and the events that leave for a rulebook.
 
 Events of a block are hints only: no hash in the header covers them, and strangers write
