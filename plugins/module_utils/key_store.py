@@ -13,9 +13,15 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
-from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    KeyStoreError,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    consensus_key,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
+    ConsensusKey,
+)
 
 try:
     import kubernetes
@@ -52,13 +58,19 @@ class FileKeyStore:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyStoreError(f"the key file {self._path} cannot be read: {error}") from error
+            raise KeyStoreError(
+                f"the key file {self._path} cannot be read: {error}"
+            ) from error
 
     def create(self, key: ConsensusKey) -> None:
         """Write the file beside its place, sync it to disk and link it there; a file that exists is never replaced."""
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            with os.fdopen(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
+                "w",
+                encoding="utf-8",
+            ) as file:
                 file.write(key.key_file())
                 file.flush()
                 os.fsync(file.fileno())
@@ -72,24 +84,38 @@ class FileKeyStore:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise KeyStoreError(f"the consumer key cannot be stored as {self._path}: {error.strerror}; nothing was sent") from error
+            raise KeyStoreError(
+                f"the consumer key cannot be stored as {self._path}: {error.strerror}; nothing was sent"
+            ) from error
 
 
 class SecretKeyStore:
     """A Secret of the validator's own namespace, in etcd before :meth:`create` returns."""
 
-    def __init__(self, namespace: str, name: str, consumer_id: str, kubeconfig: str | None = None) -> None:
+    def __init__(
+        self, namespace: str, name: str, consumer_id: str, kubeconfig: str | None = None
+    ) -> None:
         self._namespace, self._name, self._consumer_id = namespace, name, consumer_id
         try:
-            if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            if (
+                kubeconfig is None
+                and "KUBERNETES_SERVICE_HOST" in os.environ
+                and "KUBECONFIG" not in os.environ
+            ):
                 kubernetes.config.load_incluster_config()
                 configuration = None
             else:
                 configuration = kubernetes.client.Configuration()
-                kubernetes.config.load_kube_config(kubeconfig, client_configuration=configuration)
-            self._api = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+                kubernetes.config.load_kube_config(
+                    kubeconfig, client_configuration=configuration
+                )
+            self._api = kubernetes.client.CoreV1Api(
+                kubernetes.client.ApiClient(configuration)
+            )
         except kubernetes.config.ConfigException as error:
-            raise KeyStoreError(f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig") from error
+            raise KeyStoreError(
+                f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig"
+            ) from error
 
     def read(self) -> ConsensusKey | None:
         """Return the key of the Secret, or None when there is no Secret."""
@@ -102,12 +128,19 @@ class SecretKeyStore:
         except urllib3.exceptions.HTTPError as error:
             raise self._failed("read", error) from error
         if not secret.data or KEY_FILE not in secret.data:
-            raise KeyStoreError(f"Secret {self._namespace}/{self._name} has no {KEY_FILE}: remove it or put the key in")
-        return consensus_key.from_key_file(base64.b64decode(secret.data[KEY_FILE]).decode())
+            raise KeyStoreError(
+                f"Secret {self._namespace}/{self._name} has no {KEY_FILE}: remove it or put the key in"
+            )
+        return consensus_key.from_key_file(
+            base64.b64decode(secret.data[KEY_FILE]).decode()
+        )
 
     def create(self, key: ConsensusKey) -> None:
         """Create the Secret; it is never replaced."""
-        labels = {"app.kubernetes.io/managed-by": MANAGED_BY, "interchain-security/consumer-id": self._consumer_id}
+        labels = {
+            "app.kubernetes.io/managed-by": MANAGED_BY,
+            "interchain-security/consumer-id": self._consumer_id,
+        }
         body = {
             "metadata": {"name": self._name, "labels": labels},
             "type": "Opaque",
@@ -126,4 +159,6 @@ class SecretKeyStore:
             404: "there is no such namespace",
             409: "a Secret of that name appeared meanwhile",
         }.get(status or 0, f"{type(error).__name__} {status or ''}".strip())
-        return KeyStoreError(f"failed to {verb} Secret {self._namespace}/{self._name}: {cause}; nothing was sent")
+        return KeyStoreError(
+            f"failed to {verb} Secret {self._namespace}/{self._name}: {cause}; nothing was sent"
+        )

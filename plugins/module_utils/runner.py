@@ -10,9 +10,17 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.interchain.security.plugins.module_utils import key_store
-from ansible_collections.interchain.security.plugins.module_utils.chain import account_key, client
-from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.chain import (
+    account_key,
+    client,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InterchainError,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    consensus_key,
+)
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 LIBRARIES = {
@@ -34,11 +42,17 @@ class Operation(Protocol):
         """Do it and return the module's result; InterchainError when it cannot be done."""
 
 
-def execute(operation: Operation, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def execute(
+    operation: Operation, params: dict[str, Any], check_mode: bool
+) -> dict[str, Any]:
     """Run an operation and return a module result, ``failed`` with one clear ``msg`` when it cannot be done."""
     missing = [name for name, present in LIBRARIES.items() if not present]
     if missing:
-        return {"failed": True, "changed": False, "msg": missing_required_lib(", ".join(missing))}
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": missing_required_lib(", ".join(missing)),
+        }
     try:
         return operation.run(params, check_mode)
     except InterchainError as error:
@@ -47,7 +61,9 @@ def execute(operation: Operation, params: dict[str, Any], check_mode: bool) -> d
 
 def run_module(operation: Operation) -> None:
     """The main() of each module."""
-    module = AnsibleModule(argument_spec=operation.ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=operation.ARGUMENT_SPEC, supports_check_mode=True
+    )
     result = execute(operation, module.params, module.check_mode)
     if result.get("failed"):
         module.fail_json(**result)

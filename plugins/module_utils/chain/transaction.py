@@ -17,8 +17,13 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient, TransactionResult
+from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import (
+    AccountKey,
+)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
+    ProviderClient,
+    TransactionResult,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     InvalidInput,
@@ -26,7 +31,9 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     TransactionFailed,
     TransactionNotConfirmed,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
+    DENOM,
+)
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 TIMEOUT_BLOCKS = 20
@@ -49,7 +56,9 @@ class GasPrice:
         """Read e.g. ``0.01stake``."""
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(.+)", text.strip())
         if not found or not DENOM.fullmatch(found[2]):
-            raise InvalidInput(f"gas_prices must be a number and a denom such as 0.01stake, not {text[:40]!r}")
+            raise InvalidInput(
+                f"gas_prices must be a number and a denom such as 0.01stake, not {text[:40]!r}"
+            )
         return cls(Decimal(found[1]), found[2])
 
 
@@ -62,7 +71,9 @@ class Signer:
     confirm_seconds: float = 60.0
 
 
-def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
+def send(
+    client: ProviderClient, signer: Signer, message: Any, type_name: str
+) -> TransactionResult:
     """Send one message and return its transaction once it is in a block and succeeded.
 
     ``type_name`` is the full name of the message (``package.Message``). TransactionFailed when the chain refuses it or it
@@ -73,13 +84,19 @@ def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -
             return _send_once(client, signer, message, type_name)
         except TransactionFailed as error:
             # Another transaction of the same account came first. This one is void, so signing anew is safe.
-            if error.code != SDK_WRONG_SEQUENCE or error.codespace != "sdk" or attempt == SEQUENCE_ATTEMPTS:
+            if (
+                error.code != SDK_WRONG_SEQUENCE
+                or error.codespace != "sdk"
+                or attempt == SEQUENCE_ATTEMPTS
+            ):
                 raise
             _wait_for_next_block(client, signer.confirm_seconds)
     raise AssertionError("unreachable")
 
 
-def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
+def _send_once(
+    client: ProviderClient, signer: Signer, message: Any, type_name: str
+) -> TransactionResult:
     status = client.status()
     account_number, sequence = client.account(signer.key.account_address)
     body = messages.tx_pb2.TxBody(timeout_height=status.latest_height + TIMEOUT_BLOCKS)
@@ -91,10 +108,15 @@ def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: 
     def signed(gas: int) -> bytes:
         auth = _auth_info(signer, sequence, gas).SerializeToString()
         document = messages.tx_pb2.SignDoc(
-            body_bytes=body_bytes, auth_info_bytes=auth, chain_id=status.chain_id, account_number=account_number
+            body_bytes=body_bytes,
+            auth_info_bytes=auth,
+            chain_id=status.chain_id,
+            account_number=account_number,
         )
         signature = signer.key.sign(document.SerializeToString())
-        raw = messages.tx_pb2.TxRaw(body_bytes=body_bytes, auth_info_bytes=auth, signatures=[signature])
+        raw = messages.tx_pb2.TxRaw(
+            body_bytes=body_bytes, auth_info_bytes=auth, signatures=[signature]
+        )
         return bytes(raw.SerializeToString())
 
     raw = signed(_simulated_gas(client, signed(0)))
@@ -103,10 +125,16 @@ def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: 
         code, codespace, log = client.broadcast(raw)
     except (ChainUnreachable, QueryFailed) as error:
         if ALREADY_IN_CACHE not in str(error) and isinstance(error, QueryFailed):
-            raise TransactionFailed(f"the node did not take transaction {tx_hash}: {error}") from error
+            raise TransactionFailed(
+                f"the node did not take transaction {tx_hash}: {error}"
+            ) from error
         code, codespace, log = 0, "", ""  # it may have been taken: the hash tells
     if code != 0:
-        raise TransactionFailed(f"the chain refused {type_name}: {log} (code {code}, {codespace})", code=code, codespace=codespace)
+        raise TransactionFailed(
+            f"the chain refused {type_name}: {log} (code {code}, {codespace})",
+            code=code,
+            codespace=codespace,
+        )
     result = _confirm(client, tx_hash, body.timeout_height, signer.confirm_seconds)
     if result.code != 0:
         raise TransactionFailed(
@@ -120,7 +148,9 @@ def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: 
 def _auth_info(signer: Signer, sequence: int, gas: int) -> Any:
     info = messages.tx_pb2.AuthInfo()
     entry = info.signer_infos.add(sequence=sequence)
-    entry.public_key.Pack(messages.secp256k1_pb2.PubKey(key=signer.key.public_key), type_url_prefix="/")
+    entry.public_key.Pack(
+        messages.secp256k1_pb2.PubKey(key=signer.key.public_key), type_url_prefix="/"
+    )
     entry.mode_info.single.mode = messages.signing_pb2.SIGN_MODE_DIRECT
     info.fee.gas_limit = gas
     amount = int((signer.gas_price.amount * gas).to_integral_value(ROUND_CEILING))
@@ -131,18 +161,20 @@ def _auth_info(signer: Signer, sequence: int, gas: int) -> Any:
 
 def _simulated_gas(client: ProviderClient, raw: bytes) -> int:
     try:
-        answer = client.query(
-            "/cosmos.tx.v1beta1.Service/Simulate",
-            messages.tx_service_pb2.SimulateRequest(tx_bytes=raw),
-            messages.tx_service_pb2.SimulateResponse,
-        )
+        used = client.simulated_gas(raw)
     except QueryFailed as error:
         code = SDK_WRONG_SEQUENCE if "account sequence mismatch" in str(error) else 0
-        raise TransactionFailed(f"the chain would refuse the transaction: {error}", code=code, codespace="sdk") from error
-    return int((GAS_FACTOR * answer.gas_info.gas_used).to_integral_value(ROUND_CEILING))
+        raise TransactionFailed(
+            f"the chain would refuse the transaction: {error}",
+            code=code,
+            codespace="sdk",
+        ) from error
+    return int((GAS_FACTOR * used).to_integral_value(ROUND_CEILING))
 
 
-def _confirm(client: ProviderClient, tx_hash: str, timeout_height: int, seconds: float) -> TransactionResult:
+def _confirm(
+    client: ProviderClient, tx_hash: str, timeout_height: int, seconds: float
+) -> TransactionResult:
     """Look a transaction up until it is in a block or the chain is past its timeout height."""
 
     def look() -> TransactionResult | None:
@@ -151,7 +183,9 @@ def _confirm(client: ProviderClient, tx_hash: str, timeout_height: int, seconds:
             # Read once more: it may have come into the last possible block between the two calls.
             found = client.transaction(tx_hash)
             if found is None:
-                raise TransactionNotConfirmed(f"transaction {tx_hash} is in no block up to its timeout height {timeout_height}")
+                raise TransactionNotConfirmed(
+                    f"transaction {tx_hash} is in no block up to its timeout height {timeout_height}"
+                )
         return found
 
     return _poll(
@@ -164,7 +198,11 @@ def _confirm(client: ProviderClient, tx_hash: str, timeout_height: int, seconds:
 
 def _wait_for_next_block(client: ProviderClient, seconds: float) -> None:
     start = client.status().latest_height
-    _poll(lambda: client.status().latest_height > start or None, seconds, f"no block after height {start}: is the chain making blocks?")
+    _poll(
+        lambda: client.status().latest_height > start or None,
+        seconds,
+        f"no block after height {start}: is the chain making blocks?",
+    )
 
 
 def _poll(look: Callable[[], Any], seconds: float, message: str) -> Any:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
 
 try:
     import bech32
@@ -42,7 +44,9 @@ def account_of(operator_address: str) -> str:
     """Return the account address of a validator's operator address."""
     prefix, raw = decode(operator_address)
     if not prefix.endswith(OPERATOR_SUFFIX):
-        raise InvalidInput(f"not an operator address (…{OPERATOR_SUFFIX}1…): {operator_address[:80]!r}")
+        raise InvalidInput(
+            f"not an operator address (…{OPERATOR_SUFFIX}1…): {operator_address[:80]!r}"
+        )
     return encode(prefix.removesuffix(OPERATOR_SUFFIX), raw)
 
 

@@ -13,13 +13,19 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
 
 DETAILS_LIMIT = 280
 NODE_ID = re.compile(r"[0-9a-f]{40}")
 BECH32 = re.compile(r"[a-z]{1,20}1[02-9ac-hj-np-z]{38,58}")
-DNS_NAME = re.compile(r"(?=.{1,253}\Z)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
-_FIELDS = re.compile(r"(?:^|(?<=\s))(?:node=(?P<node>\S*)\s+)?(?:relayer=(?P<relayer>\S*)\s+)?p2p=(?P<p2p>.*)$")
+DNS_NAME = re.compile(
+    r"(?=.{1,253}\Z)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+)
+_FIELDS = re.compile(
+    r"(?:^|(?<=\s))(?:node=(?P<node>\S*)\s+)?(?:relayer=(?P<relayer>\S*)\s+)?p2p=(?P<p2p>.*)$"
+)
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,20 @@ def parse(details: str) -> Announcement:
 def compose(details: str, announcement: Announcement) -> str:
     """Return ``details`` with the announcement in it and the validator's own text kept; InvalidInput when it does not fit."""
     if announcement.node and not NODE_ID.fullmatch(announcement.node):
-        raise InvalidInput(f"node must be 40 hexadecimal digits, not {announcement.node[:60]!r}")
+        raise InvalidInput(
+            f"node must be 40 hexadecimal digits, not {announcement.node[:60]!r}"
+        )
     if announcement.relayer and not BECH32.fullmatch(announcement.relayer):
-        raise InvalidInput(f"relayer must be a bech32 account address, not {announcement.relayer[:80]!r}")
+        raise InvalidInput(
+            f"relayer must be a bech32 account address, not {announcement.relayer[:80]!r}"
+        )
     fields = [f"node={announcement.node}"] if announcement.node else []
     fields += [f"relayer={announcement.relayer}"] if announcement.relayer else []
     fields.append(f"p2p={checked_host(announcement.p2p)}")
     own_text = [_FIELDS.sub("", line).rstrip() for line in details.splitlines()]
     text = "\n".join([line for line in own_text if line] + [" ".join(fields)])
     if len(text) > DETAILS_LIMIT:
-        raise InvalidInput(f"details would have {len(text)} characters, {DETAILS_LIMIT} are allowed: shorten your own text")
+        raise InvalidInput(
+            f"details would have {len(text)} characters, {DETAILS_LIMIT} are allowed: shorten your own text"
+        )
     return text

@@ -11,7 +11,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
 
 try:
     from cryptography.hazmat.primitives import serialization
@@ -45,12 +47,18 @@ class ConsensusKey:
         return self.address.lower()
 
     def _private(self) -> dict[str, str]:
-        return {"type": "tendermint/PrivKeyEd25519", "value": base64.b64encode(self.seed + self.public_key).decode()}
+        return {
+            "type": "tendermint/PrivKeyEd25519",
+            "value": base64.b64encode(self.seed + self.public_key).decode(),
+        }
 
     def key_file(self) -> str:
         """Return the content of a ``priv_validator_key.json``."""
         public = {"type": "tendermint/PubKeyEd25519", "value": self.public_key_base64}
-        return json.dumps({"address": self.address, "pub_key": public, "priv_key": self._private()}, indent=2)
+        return json.dumps(
+            {"address": self.address, "pub_key": public, "priv_key": self._private()},
+            indent=2,
+        )
 
     def node_key_file(self) -> str:
         """Return the content of a ``node_key.json``."""
@@ -61,7 +69,9 @@ def generate() -> ConsensusKey:
     """Make a new key from the operating system's random source."""
     return _from_seed(
         Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+            serialization.Encoding.Raw,
+            serialization.PrivateFormat.Raw,
+            serialization.NoEncryption(),
         )
     )
 
@@ -76,12 +86,16 @@ def from_key_file(text: str) -> ConsensusKey:
         raw = base64.b64decode(private["value"], validate=True)
         named = content.get("pub_key", {}).get("value")
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise InvalidInput("not a CometBFT key file (priv_validator_key.json or node_key.json)") from error
+        raise InvalidInput(
+            "not a CometBFT key file (priv_validator_key.json or node_key.json)"
+        ) from error
     if len(raw) != 64:
         raise InvalidInput("the private key of the key file is not 64 bytes long")
     key = _from_seed(raw[:32])
     if raw[32:] != key.public_key or named not in (None, key.public_key_base64):
-        raise InvalidInput("the private and the public key of the key file do not belong together")
+        raise InvalidInput(
+            "the private and the public key of the key file do not belong together"
+        )
     return key
 
 
@@ -92,9 +106,15 @@ def public_key_base64(public_key: bytes) -> str:
 
 def consumer_key_json(public_key_base64: str) -> str:
     """Return the ``consumer_key`` of MsgOptIn and MsgAssignConsumerKey for a public key."""
-    return json.dumps({"@type": "/cosmos.crypto.ed25519.PubKey", "key": public_key_base64}, separators=(",", ":"))
+    return json.dumps(
+        {"@type": "/cosmos.crypto.ed25519.PubKey", "key": public_key_base64},
+        separators=(",", ":"),
+    )
 
 
 def _from_seed(seed: bytes) -> ConsensusKey:
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
-    return ConsensusKey(seed, public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw))
+    return ConsensusKey(
+        seed,
+        public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw),
+    )

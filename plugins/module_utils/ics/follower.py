@@ -55,9 +55,14 @@ class Follower:
 
     def due(self, block_time: datetime) -> list[str]:
         """The consumer_ids whose phase may have moved by block_time without any event, in order of id."""
-        return sorted((name for name, moment in self.due_times.items() if moment <= block_time), key=int)
+        return sorted(
+            (name for name, moment in self.due_times.items() if moment <= block_time),
+            key=int,
+        )
 
-    def observe(self, states: Iterable[ConsumerState], block: Block, *, repeat: bool = False) -> tuple[Follower, list[PhaseChange]]:
+    def observe(
+        self, states: Iterable[ConsumerState], block: Block, *, repeat: bool = False
+    ) -> tuple[Follower, list[PhaseChange]]:
         """Compare states read at block with what was announced: the follower after it, and at most one change per consumer.
 
         Consumers that are not among states keep what is known of them. With repeat, consumers in an unchanged phase are
@@ -66,18 +71,39 @@ class Follower:
         phases = dict(self.phases)
         due_times = dict(self.due_times)
         changes: list[PhaseChange] = []
-        for state in sorted({state.consumer_id: state for state in states}.values(), key=lambda state: int(state.consumer_id)):
+        for state in sorted(
+            {state.consumer_id: state for state in states}.values(),
+            key=lambda state: int(state.consumer_id),
+        ):
             previous = phases.pop(state.consumer_id, None)
             due_times.pop(state.consumer_id, None)
             if state.phase is Phase.DELETED:
                 if previous is not None:
-                    changes.append(PhaseChange(state.consumer_id, state.phase, previous, state.spawn_time, block))
+                    changes.append(
+                        PhaseChange(
+                            state.consumer_id,
+                            state.phase,
+                            previous,
+                            state.spawn_time,
+                            block,
+                        )
+                    )
                 continue
             phases[state.consumer_id] = state.phase
             if state.phase is Phase.INITIALIZED and state.spawn_time is not None:
-                due_times[state.consumer_id] = next_reading(state.spawn_time, block.time)
+                due_times[state.consumer_id] = next_reading(
+                    state.spawn_time, block.time
+                )
             if repeat or state.phase is not previous:
-                changes.append(PhaseChange(state.consumer_id, state.phase, previous, state.spawn_time, block))
+                changes.append(
+                    PhaseChange(
+                        state.consumer_id,
+                        state.phase,
+                        previous,
+                        state.spawn_time,
+                        block,
+                    )
+                )
         return Follower(phases, due_times), changes
 
 

@@ -13,9 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    announcement,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    ConsumerValidator,
+)
 
 DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 LARGEST_AMOUNT = 10**30
@@ -31,7 +38,9 @@ class Funding:
 
     def __post_init__(self) -> None:
         if not 0 < self.amount <= LARGEST_AMOUNT:
-            raise InvalidInput(f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}")
+            raise InvalidInput(
+                f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}"
+            )
         if not DENOM.fullmatch(self.denom):
             raise InvalidInput(f"not a denom: {self.denom[:60]!r}")
 
@@ -52,15 +61,31 @@ def funding_of(metadata: str, default: Funding) -> Funding:
     """
     try:
         stated = json.loads(metadata)[METADATA_KEY]
-        amount, denom = stated.get("relayer_amount", default.amount), stated.get("relayer_denom", default.denom)
-        if isinstance(amount, bool) or not re.fullmatch(r"[0-9]{1,31}", str(amount)) or not isinstance(denom, str):
+        amount, denom = (
+            stated.get("relayer_amount", default.amount),
+            stated.get("relayer_denom", default.denom),
+        )
+        if (
+            isinstance(amount, bool)
+            or not re.fullmatch(r"[0-9]{1,31}", str(amount))
+            or not isinstance(denom, str)
+        ):
             return default
         return Funding(int(amount), denom)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput):
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        InvalidInput,
+    ):
         return default
 
 
-def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
+def relayer_accounts(
+    validators: Sequence[ConsumerValidator], address_prefix: str
+) -> list[str]:
     """Return the accounts to fund, in operator address order, each once.
 
     For every validator it is the address that it announced, else its operator's own account, under the consumer's prefix.
@@ -101,7 +126,9 @@ def merge(
         merged = json.loads(json.dumps(base))
         state = merged["app_state"]
         if "ccvconsumer" not in state:
-            raise InvalidInput("the base genesis has no app_state.ccvconsumer: it is not made by a consumer chain's binary")
+            raise InvalidInput(
+                "the base genesis has no app_state.ccvconsumer: it is not made by a consumer chain's binary"
+            )
         auth, bank = state["auth"]["accounts"], state["bank"]
         first = len(auth)
         for number, account in enumerate(accounts, start=first):
@@ -114,15 +141,30 @@ def merge(
                     "sequence": "0",
                 }
             )
-            bank["balances"].append({"address": account, "coins": [{"denom": funding.denom, "amount": str(funding.amount)}]})
+            bank["balances"].append(
+                {
+                    "address": account,
+                    "coins": [{"denom": funding.denom, "amount": str(funding.amount)}],
+                }
+            )
         supply = {coin["denom"]: int(coin["amount"]) for coin in bank["supply"]}
-        supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(accounts)
-        bank["supply"] = [{"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)]
+        supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(
+            accounts
+        )
+        bank["supply"] = [
+            {"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)
+        ]
         bank["balances"].sort(key=lambda balance: str(balance["address"]))
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"the base genesis is not that of a Cosmos SDK chain: {error!r} is missing or of another type") from error
+        raise InvalidInput(
+            f"the base genesis is not that of a Cosmos SDK chain: {error!r} is missing or of another type"
+        ) from error
     state["ccvconsumer"] = ccv_genesis
-    merged.update(chain_id=chain_id, genesis_time=rfc3339_seconds(spawn_time), initial_height=initial_height)
+    merged.update(
+        chain_id=chain_id,
+        genesis_time=rfc3339_seconds(spawn_time),
+        initial_height=initial_height,
+    )
     merged.pop("validators", None)
     text = canonical(merged)
     return ConsumerGenesis(text, hashlib.sha256(text.encode()).hexdigest())

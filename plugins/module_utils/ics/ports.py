@@ -30,4 +30,8 @@ class Ports:
 def ports_of(chain_id: str) -> Ports:
     """Return the ports of a chain_id: slot = first 8 bytes of its SHA-256 as a big-endian uint64, modulo 1000."""
     slot = int.from_bytes(hashlib.sha256(chain_id.encode()).digest()[:8], "big") % SLOTS
-    return Ports(p2p=P2P_BASE + STEP * slot, rpc=RPC_BASE + STEP * slot, grpc=GRPC_BASE + STEP * slot)
+    return Ports(
+        p2p=P2P_BASE + STEP * slot,
+        rpc=RPC_BASE + STEP * slot,
+        grpc=GRPC_BASE + STEP * slot,
+    )

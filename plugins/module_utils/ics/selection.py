@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
+    BondStatus,
+    Validator,
+)
 
 NUMERATOR = 66
 DENOMINATOR = 100
@@ -26,7 +31,10 @@ class Selection:
 
     def includes(self, operator_address: str) -> bool:
         """Return whether this validator is to opt in."""
-        return any(validator.operator_address == operator_address for validator in self.selected)
+        return any(
+            validator.operator_address == operator_address
+            for validator in self.selected
+        )
 
     def reason(self, operator_address: str) -> str:
         """Return one sentence that explains the outcome for one validator."""
@@ -52,12 +60,18 @@ def select(validators: Sequence[Validator]) -> Selection:
     InvalidInput: some nodes answer a pruned height that way, so it must never read as "not selected".
     """
     bonded = sorted(
-        (validator for validator in validators if validator.status is BondStatus.BONDED),
+        (
+            validator
+            for validator in validators
+            if validator.status is BondStatus.BONDED
+        ),
         key=lambda validator: (-validator.tokens, validator.operator_address),
     )
     total = sum(validator.tokens for validator in bonded)
     if total <= 0:
-        raise InvalidInput("the chain names no bonded validator with tokens at that height; the node may have pruned it")
+        raise InvalidInput(
+            "the chain names no bonded validator with tokens at that height; the node may have pruned it"
+        )
     threshold = -(-total * NUMERATOR // DENOMINATOR)
     selected: list[Validator] = []
     held = 0

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import GasPrice, Signer
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.chain import (
+    account_key,
+)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
+    ProviderClient,
+)
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import (
+    GasPrice,
+    Signer,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+)
 
 PROVIDER_OPTIONS: dict[str, Any] = {
     "provider_rpc_url": {"type": "list", "elements": "str", "required": True},
@@ -29,7 +38,11 @@ def provider_client(params: dict[str, Any]) -> ProviderClient:
     """Return a client of the provider chain that the options name."""
     if params["request_timeout"] <= 0:
         raise InvalidInput("request_timeout must be a positive number of seconds")
-    return ProviderClient(params["provider_rpc_url"], params["provider_chain_id"], params["request_timeout"])
+    return ProviderClient(
+        params["provider_rpc_url"],
+        params["provider_chain_id"],
+        params["request_timeout"],
+    )
 
 
 def signer(params: dict[str, Any]) -> Signer:
@@ -37,4 +50,8 @@ def signer(params: dict[str, Any]) -> Signer:
     if params["tx_timeout"] <= 0:
         raise InvalidInput("tx_timeout must be a positive number of seconds")
     mnemonic = account_key.read_mnemonic(params["mnemonic"], params["mnemonic_file"])
-    return Signer(account_key.from_mnemonic(mnemonic), GasPrice.parse(params["gas_prices"]), params["tx_timeout"])
+    return Signer(
+        account_key.from_mnemonic(mnemonic),
+        GasPrice.parse(params["gas_prices"]),
+        params["tx_timeout"],
+    )

@@ -10,11 +10,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+    QueryFailed,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    checked_consumer_id,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import (
+    launch_of,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
@@ -32,14 +41,20 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     consumer_id = checked_consumer_id(params["consumer_id"])
     base = _base(params)
     if not re.fullmatch(r"[a-z]{1,20}", params["address_prefix"]):
-        raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
+        raise InvalidInput(
+            "address_prefix must be 1 to 20 lower-case letters, e.g. consumer"
+        )
     if not re.fullmatch(r"[0-9]{1,31}", params["relayer_amount"]):
-        raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
+        raise InvalidInput(
+            "relayer_amount must be a whole number of the denom, as text"
+        )
     default = genesis.Funding(int(params["relayer_amount"]), params["denom"])
     launch = launch_of(connection.provider_client(params), consumer_id)
     consumer = launch.consumer
     if consumer.spawn_time is None:
-        raise QueryFailed(f"consumer {consumer_id} is launched but the provider names no spawn_time")
+        raise QueryFailed(
+            f"consumer {consumer_id} is launched but the provider names no spawn_time"
+        )
     built = genesis.merge(
         base,
         launch.ccv_genesis,
@@ -76,7 +91,9 @@ def _base(params: dict[str, Any]) -> dict[str, Any]:
             text = Path(params["base_genesis_file"]).read_text(encoding="utf-8")
         base = json.loads(text)
     except OSError as error:
-        raise InvalidInput(f"base_genesis_file {params['base_genesis_file']} cannot be read: {error.strerror}") from error
+        raise InvalidInput(
+            f"base_genesis_file {params['base_genesis_file']} cannot be read: {error.strerror}"
+        ) from error
     except ValueError as error:
         raise InvalidInput(f"the base genesis is not JSON: {error}") from error
     if not isinstance(base, dict):

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    ConsumerNotFound,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    checked_consumer_id,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection, results
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+    results,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
     "consumer_id": {"type": "str"},
-    "phase": {"type": "list", "elements": "str", "choices": [phase.value for phase in Phase]},
+    "phase": {
+        "type": "list",
+        "elements": "str",
+        "choices": [phase.value for phase in Phase],
+    },
     "height": {"type": "int", "default": 0},
 }
 
@@ -23,12 +34,23 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return the consumers that match, all read at one height."""
     client = connection.provider_client(params)
-    wanted = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
+    wanted = (
+        None
+        if params["consumer_id"] is None
+        else checked_consumer_id(params["consumer_id"])
+    )
     height = params["height"] or client.status().latest_height
-    operators = {results.consensus_address(validator): validator.operator_address for validator in client.validators(height)}
+    operators = {
+        results.consensus_address(validator): validator.operator_address
+        for validator in client.validators(height)
+    }
     phases = params["phase"] or [phase.value for phase in Phase]
     if wanted is None:
-        consumer_ids = [entry.consumer_id for entry in client.consumers(height=height) if entry.phase.value in phases]
+        consumer_ids = [
+            entry.consumer_id
+            for entry in client.consumers(height=height)
+            if entry.phase.value in phases
+        ]
     else:
         consumer_ids = [wanted]
     found = []
@@ -38,6 +60,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         except ConsumerNotFound:
             continue
         if consumer.phase.value in phases:
-            opted_in = sorted(operators.get(entry, entry) for entry in client.opted_in(consumer_id, height))
+            opted_in = sorted(
+                operators.get(entry, entry)
+                for entry in client.opted_in(consumer_id, height)
+            )
             found.append({**results.consumer_result(consumer), "opted_in": opted_in})
     return {"changed": False, "consumers": found, "height": height}

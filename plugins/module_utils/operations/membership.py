@@ -8,12 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, WrongPhase
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerValidator
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
+    ProviderClient,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    QueryFailed,
+    WrongPhase,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
+    public_key_base64,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    Consumer,
+    ConsumerValidator,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import (
+    consensus_address,
+)
 
 
 @dataclass(frozen=True)
@@ -33,15 +45,26 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
     """
     consumer = client.consumer(consumer_id)
     if consumer.phase is not Phase.LAUNCHED:
-        raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: its genesis exists only while it is launched")
+        raise WrongPhase(
+            f"consumer {consumer_id} is {consumer.phase.value}: its genesis exists only while it is launched"
+        )
     genesis = client.ccv_genesis(consumer_id)
     try:
-        height = int(genesis["provider"]["client_state"]["latest_height"]["revision_height"])
-        members = [(entry["pub_key"]["ed25519"], int(entry["power"])) for entry in genesis["provider"]["initial_val_set"]]
+        height = int(
+            genesis["provider"]["client_state"]["latest_height"]["revision_height"]
+        )
+        members = [
+            (entry["pub_key"]["ed25519"], int(entry["power"]))
+            for entry in genesis["provider"]["initial_val_set"]
+        ]
     except (KeyError, ValueError, TypeError) as error:
-        raise QueryFailed(f"the CCV genesis of consumer {consumer_id} cannot be used: {error!r}") from error
+        raise QueryFailed(
+            f"the CCV genesis of consumer {consumer_id} cannot be used: {error!r}"
+        ) from error
     if not members:
-        raise QueryFailed(f"the CCV genesis of consumer {consumer_id} names no validator")
+        raise QueryFailed(
+            f"the CCV genesis of consumer {consumer_id} names no validator"
+        )
     assigned = client.consumer_keys(consumer_id, height)
     by_key = {}
     for validator in client.validators(height):
@@ -49,8 +72,11 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
         by_key[assigned.get(consensus_address(validator), own_key)] = validator
     unknown = [key for key, _power in members if key not in by_key]
     if unknown:
-        raise QueryFailed(f"no validator of height {height} has the consumer key {unknown[0]} of the CCV genesis of consumer {consumer_id}")
+        raise QueryFailed(
+            f"no validator of height {height} has the consumer key {unknown[0]} of the CCV genesis of consumer {consumer_id}"
+        )
     validators = tuple(
-        ConsumerValidator(by_key[key].operator_address, key, power, by_key[key].details) for key, power in members
+        ConsumerValidator(by_key[key].operator_address, key, power, by_key[key].details)
+        for key, power in members
     )
     return Launch(consumer, genesis, height, validators)

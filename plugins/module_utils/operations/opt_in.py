@@ -8,16 +8,40 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, KeyStoreError, QueryFailed, WrongPhase
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.chain import (
+    transaction,
+)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
+    ProviderClient,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+    KeyStoreError,
+    QueryFailed,
+    WrongPhase,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    consensus_key,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    checked_consumer_id,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.key_store import FileKeyStore, KeyStore, SecretKeyStore
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
+    Validator,
+)
+from ansible_collections.interchain.security.plugins.module_utils.key_store import (
+    FileKeyStore,
+    KeyStore,
+    SecretKeyStore,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import (
+    consensus_address,
+)
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -42,9 +66,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = connection.provider_client(params)
     consumer = client.consumer(consumer_id)
     operator = address.operator_of(signer.key.account_address)
-    validator = next((entry for entry in client.validators() if entry.operator_address == operator), None)
+    validator = next(
+        (entry for entry in client.validators() if entry.operator_address == operator),
+        None,
+    )
     if validator is None:
-        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
+        raise InvalidInput(
+            f"{operator}, the operator of the given key, is no validator of the provider chain"
+        )
     opted_in = consensus_address(validator) in client.opted_in(consumer_id)
     result: dict[str, Any] = {
         "consumer_id": consumer_id,
@@ -58,32 +87,48 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if not opted_in:
             return {**result, "changed": False, "diff": _diff(False, False)}
         if consumer.phase is not Phase.LAUNCHED:
-            raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: opting out is possible only while it is launched")
+            raise WrongPhase(
+                f"consumer {consumer_id} is {consumer.phase.value}: opting out is possible only while it is launched"
+            )
         if not check_mode:
             message = messages.provider_message("MsgOptOut")(
-                provider_addr=operator, signer=signer.key.account_address, consumer_id=consumer_id
+                provider_addr=operator,
+                signer=signer.key.account_address,
+                consumer_id=consumer_id,
             )
-            sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptOut")
+            sent = transaction.send(
+                client, signer, message, f"{messages.PROVIDER}.MsgOptOut"
+            )
             result.update(tx_hash=sent.hash, height=sent.height)
         return {**result, "changed": True, "diff": _diff(True, False)}
 
     stored = store.read()
-    assigned = client.consumer_keys(consumer_id).get(consensus_address(validator)) if opted_in else None
+    assigned = (
+        client.consumer_keys(consumer_id).get(consensus_address(validator))
+        if opted_in
+        else None
+    )
     if opted_in:
         _check_same_key(consumer_id, assigned, stored)
         result["consumer_public_key"] = assigned
         return {**result, "changed": False, "diff": _diff(True, True)}
     if consumer.phase not in OPT_IN_PHASES:
-        raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: opting in is not possible any more")
+        raise WrongPhase(
+            f"consumer {consumer_id} is {consumer.phase.value}: opting in is not possible any more"
+        )
     _check_unused(client, consumer_id, validator, stored)
     if check_mode:
-        result["consumer_public_key"] = None if stored is None else stored.public_key_base64
+        result["consumer_public_key"] = (
+            None if stored is None else stored.public_key_base64
+        )
         return {**result, "changed": True, "diff": _diff(False, True)}
     if stored is None:
         store.create(consensus_key.generate())
         stored = store.read()  # what is signed with later is what the store gives back
         if stored is None:
-            raise KeyStoreError("the consumer key was stored but cannot be read back; nothing was sent")
+            raise KeyStoreError(
+                "the consumer key was stored but cannot be read back; nothing was sent"
+            )
     message = messages.provider_message("MsgOptIn")(
         provider_addr=operator,
         signer=signer.key.account_address,
@@ -91,23 +136,39 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         consumer_key=consensus_key.consumer_key_json(stored.public_key_base64),
     )
     sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptIn")
-    _check_same_key(consumer_id, client.consumer_keys(consumer_id).get(consensus_address(validator)), stored)
-    result.update(consumer_public_key=stored.public_key_base64, tx_hash=sent.hash, height=sent.height)
+    _check_same_key(
+        consumer_id,
+        client.consumer_keys(consumer_id).get(consensus_address(validator)),
+        stored,
+    )
+    result.update(
+        consumer_public_key=stored.public_key_base64,
+        tx_hash=sent.hash,
+        height=sent.height,
+    )
     return {**result, "changed": True, "diff": _diff(False, True)}
 
 
 def _key_store(params: dict[str, Any], consumer_id: str) -> KeyStore:
     if params["key_file"]:
         if params["key_secret"] or params["key_namespace"]:
-            raise InvalidInput("give either key_file or key_namespace and key_secret, not both")
+            raise InvalidInput(
+                "give either key_file or key_namespace and key_secret, not both"
+            )
         return FileKeyStore(params["key_file"])
     for name in ("key_namespace", "key_secret"):
         if not _OBJECT_NAME.fullmatch(params[name] or ""):
-            raise InvalidInput(f"{name} must name a Kubernetes object: the consumer key is stored there before opting in (or give key_file)")
-    return SecretKeyStore(params["key_namespace"], params["key_secret"], consumer_id, params["kubeconfig"])
+            raise InvalidInput(
+                f"{name} must name a Kubernetes object: the consumer key is stored there before opting in (or give key_file)"
+            )
+    return SecretKeyStore(
+        params["key_namespace"], params["key_secret"], consumer_id, params["kubeconfig"]
+    )
 
 
-def _check_same_key(consumer_id: str, assigned: str | None, stored: consensus_key.ConsensusKey | None) -> None:
+def _check_same_key(
+    consumer_id: str, assigned: str | None, stored: consensus_key.ConsensusKey | None
+) -> None:
     """Refuse to go on when the chain knows a key of this validator whose private half is not in the store."""
     if assigned is None:
         raise KeyStoreError(
@@ -122,19 +183,26 @@ def _check_same_key(consumer_id: str, assigned: str | None, stored: consensus_ke
 
 
 def _check_unused(
-    client: ProviderClient, consumer_id: str, validator: Validator, stored: consensus_key.ConsensusKey | None
+    client: ProviderClient,
+    consumer_id: str,
+    validator: Validator,
+    stored: consensus_key.ConsensusKey | None,
 ) -> None:
     if stored is None:
         return
     if stored.public_key == validator.consensus_public_key:
-        raise KeyStoreError("the key store holds the provider's own consensus key: signing two chains with it risks a double sign")
-    owner = {key: holder for holder, key in client.consumer_keys(consumer_id).items()}.get(stored.public_key_base64)
+        raise KeyStoreError(
+            "the key store holds the provider's own consensus key: signing two chains with it risks a double sign"
+        )
+    owner = {
+        key: holder for holder, key in client.consumer_keys(consumer_id).items()
+    }.get(stored.public_key_base64)
     if owner not in (None, consensus_address(validator)):
-        raise QueryFailed(f"the stored key is already assigned to {owner} on consumer {consumer_id}")
+        raise QueryFailed(
+            f"the stored key is already assigned to {owner} on consumer {consumer_id}"
+        )
     # A key assigned to this validator while it is not opted in: the earlier opt-out kept the assignment, and it is used again.
 
 
 def _diff(before: bool, after: bool) -> dict[str, Any]:
     return {"before": {"opted_in": before}, "after": {"opted_in": after}}
-
-

@@ -8,11 +8,22 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
-from ansible_collections.interchain.security.plugins.module_utils.ics.events import rfc3339
-from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
-from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    announcement,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    Consumer,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.events import (
+    rfc3339,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import (
+    ports_of,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
+    Validator,
+)
 
 
 def consumer_result(consumer: Consumer) -> dict[str, Any]:
@@ -26,7 +37,9 @@ def consumer_result(consumer: Consumer) -> dict[str, Any]:
         "name": consumer.name,
         "description": consumer.description,
         "metadata": consumer.metadata,
-        "spawn_time": None if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
+        "spawn_time": None
+        if consumer.spawn_time is None
+        else rfc3339(consumer.spawn_time),
         "initial_height": consumer.initial_height[1],
         "connection_id": consumer.connection_id,
         "unbonding_seconds": consumer.unbonding_seconds,
@@ -52,5 +65,9 @@ def validator_result(validator: Validator) -> dict[str, Any]:
 
 def consensus_address(validator: Validator) -> str:
     """Return the provider consensus address of a validator (``...valcons1...``)."""
-    prefix = address.decode(validator.operator_address)[0].removesuffix(address.OPERATOR_SUFFIX)
-    return address.encode(f"{prefix}valcons", address.consensus_bytes(validator.consensus_public_key))
+    prefix = address.decode(validator.operator_address)[0].removesuffix(
+        address.OPERATOR_SUFFIX
+    )
+    return address.encode(
+        f"{prefix}valcons", address.consensus_bytes(validator.consensus_public_key)
+    )

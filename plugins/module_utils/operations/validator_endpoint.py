@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, QueryFailed
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.chain import (
+    transaction,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
+    QueryFailed,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    announcement,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+)
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -20,7 +30,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "node": {"type": "str", "default": ""},
     "relayer": {"type": "str", "default": ""},
 }
-UNCHANGED = "[do-not-modify]"  # the staking module's own word for a field that stays as it is
+UNCHANGED = (
+    "[do-not-modify]"  # the staking module's own word for a field that stays as it is
+)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -29,10 +41,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     signer = connection.signer(params)
     client = connection.provider_client(params)
     operator = address.operator_of(signer.key.account_address)
-    validator = next((entry for entry in client.validators() if entry.operator_address == operator), None)
+    validator = next(
+        (entry for entry in client.validators() if entry.operator_address == operator),
+        None,
+    )
     if validator is None:
-        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
-    wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
+        raise InvalidInput(
+            f"{operator}, the operator of the given key, is no validator of the provider chain"
+        )
+    wanted = announcement.Announcement(
+        node=params["node"], relayer=params["relayer"], p2p=params["p2p"]
+    )
     details = announcement.compose(validator.details, wanted)
     result: dict[str, Any] = {
         "changed": details != validator.details,
@@ -47,8 +66,19 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     for field in ("moniker", "identity", "website", "security_contact"):
         setattr(message.description, field, UNCHANGED)
     message.description.details = details
-    result["tx_hash"] = transaction.send(client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator").hash
-    found = next((entry.details for entry in client.validators() if entry.operator_address == operator), None)
+    result["tx_hash"] = transaction.send(
+        client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator"
+    ).hash
+    found = next(
+        (
+            entry.details
+            for entry in client.validators()
+            if entry.operator_address == operator
+        ),
+        None,
+    )
     if found != details:
-        raise QueryFailed(f"{operator} was edited but the chain shows other details: another writer changed them, run again")
+        raise QueryFailed(
+            f"{operator} was edited but the chain shows other details: another writer changed them, run again"
+        )
     return result

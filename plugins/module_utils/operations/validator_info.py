@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection, results
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+    results,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
@@ -23,7 +26,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     height = params["height"] or client.status().latest_height
     found = [
         results.validator_result(validator)
-        for validator in sorted(client.validators(height), key=lambda entry: entry.operator_address)
-        if params["operator_address"] in (None, validator.operator_address) and params["moniker"] in (None, validator.moniker)
+        for validator in sorted(
+            client.validators(height), key=lambda entry: entry.operator_address
+        )
+        if params["operator_address"] in (None, validator.operator_address)
+        and params["moniker"] in (None, validator.moniker)
     ]
     return {"changed": False, "validators": found, "height": height}

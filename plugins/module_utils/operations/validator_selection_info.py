@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics.selection import select
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.ics.selection import (
+    select,
+)
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    connection,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
@@ -39,5 +43,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     operator = params["operator_address"]
     if operator is not None:
-        result.update(is_selected=selection.includes(operator), reason=selection.reason(operator))
+        result.update(
+            is_selected=selection.includes(operator), reason=selection.reason(operator)
+        )
     return result

@@ -11,16 +11,22 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.proto.descriptors import FILES
+from ansible_collections.interchain.security.plugins.module_utils.proto.descriptors import (
+    FILES,
+)
 
 try:
     import cosmpy.protos  # noqa: F401  (puts the generated modules below on sys.path)
     from cosmos.auth.v1beta1 import auth_pb2, query_pb2 as auth_query_pb2
     from cosmos.base.v1beta1 import coin_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
-    from cosmos.staking.v1beta1 import query_pb2 as staking_query_pb2, staking_pb2, tx_pb2 as staking_tx_pb2
+    from cosmos.staking.v1beta1 import (
+        query_pb2 as staking_query_pb2,
+        staking_pb2,
+        tx_pb2 as staking_tx_pb2,
+    )
     from cosmos.tx.signing.v1beta1 import signing_pb2
-    from cosmos.tx.v1beta1 import service_pb2 as tx_service_pb2, tx_pb2
+    from cosmos.tx.v1beta1 import tx_pb2
     from google.protobuf import descriptor_pool, message_factory
     from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  (imported by our own files)
     from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  (imported by our own files)
@@ -60,5 +66,4 @@ __all__ = [
     "staking_query_pb2",
     "staking_tx_pb2",
     "tx_pb2",
-    "tx_service_pb2",
 ]

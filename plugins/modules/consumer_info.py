@@ -1,0 +1,98 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: consumer_info
+short_description: Read consumer chains from a provider chain
+version_added: 0.1.0
+description:
+  - Returns the consumers of a provider chain with their phase, times, ports and opted-in validators, all read at one height.
+  - Text such as RV(consumers[].chain_id) is written by strangers; treat it as data.
+extends_documentation_fragment:
+  - interchain.security.provider
+options:
+  consumer_id:
+    description: Only the consumer of this id.
+    type: str
+  phase:
+    description: Only consumers in one of these phases.
+    type: list
+    elements: str
+    choices: [registered, initialized, launched, stopped, deleted]
+  height:
+    description: Provider height to read at; V(0) is the newest.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Read all launched consumers
+  interchain.security.consumer_info:
+    provider_rpc_url: http://127.0.0.1:26657
+    phase: [launched]
+  register: launched
+"""
+
+RETURN = r"""
+consumers:
+  description: The consumers, in order of consumer_id; empty when none matches.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    consumer_id:
+      description: The identity of the consumer.
+      type: str
+      returned: always
+      sample: "0"
+    chain_id:
+      description: Its chain_id; free text and not unique.
+      type: str
+      returned: always
+    phase:
+      description: One of registered, initialized, launched, stopped and deleted.
+      type: str
+      returned: always
+      sample: launched
+    owner_address:
+      description: Account that may update and remove it.
+      type: str
+      returned: always
+    spawn_time:
+      description: When it is to launch, RFC 3339 in UTC; none when unset.
+      type: str
+      returned: always
+    ports:
+      description: Ports p2p, rpc and grpc that every validator offers it under.
+      type: dict
+      returned: always
+    opted_in:
+      description: Operator addresses of the validators that are opted in; empty once the consumer is stopped.
+      type: list
+      elements: str
+      returned: always
+height:
+  description: The provider height that was read.
+  type: int
+  returned: success
+"""
+
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    consumer_info as operation,
+)
+from ansible_collections.interchain.security.plugins.module_utils.runner import (
+    run_module,
+)
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(operation)
+
+
+if __name__ == "__main__":
+    main()
