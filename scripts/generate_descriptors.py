@@ -54,7 +54,9 @@ def dependencies() -> bytes:
         add(importlib.import_module(name).DESCRIPTOR)
     for name in ("duration", "timestamp"):
         add(importlib.import_module(f"google.protobuf.{name}_pb2").DESCRIPTOR)
-    return descriptor_pb2.FileDescriptorSet(file=list(files.values())).SerializeToString()
+    return descriptor_pb2.FileDescriptorSet(
+        file=list(files.values())
+    ).SerializeToString()
 
 
 def generate() -> str:
@@ -67,10 +69,20 @@ def generate() -> str:
         imported, compiled = Path(folder, "imported"), Path(folder, "compiled")
         imported.write_bytes(dependencies())
         # Sources go by -I; a set given with --descriptor_set_in would replace it, so both are named.
-        code = protoc.main(["protoc", f"-I{PROTO}", f"--descriptor_set_in={imported}", f"--descriptor_set_out={compiled}", *sources])
+        code = protoc.main(
+            [
+                "protoc",
+                f"-I{PROTO}",
+                f"--descriptor_set_in={imported}",
+                f"--descriptor_set_out={compiled}",
+                *sources,
+            ]
+        )
         if code != 0:
             raise SystemExit(f"protoc failed with exit code {code}")
-        compiled_set = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
+        compiled_set = descriptor_pb2.FileDescriptorSet.FromString(
+            compiled.read_bytes()
+        )
     ours = {file.name: file for file in compiled_set.file}
     ordered: list[str] = []
 
@@ -84,9 +96,14 @@ def generate() -> str:
         visit(name)
     lines = ["FILES = ("]
     for name in ordered:
-        text = base64.b64encode(ours[name].SerializeToString(deterministic=True)).decode()
+        text = base64.b64encode(
+            ours[name].SerializeToString(deterministic=True)
+        ).decode()
         lines.append(f"    (  # {name}")
-        lines += [f'        "{text[start : start + 100]}"' for start in range(0, len(text), 100)]
+        lines += [
+            f'        "{text[start : start + 100]}"'
+            for start in range(0, len(text), 100)
+        ]
         lines.append("    ),")
     lines.append(")")
     return HEADER + "\n".join(lines) + "\n"
@@ -96,7 +113,9 @@ def main() -> None:
     fresh = generate()
     if "--check" in sys.argv[1:]:
         if TARGET.read_text() != fresh:
-            raise SystemExit("descriptors.py differs from a fresh generation: run scripts/generate_descriptors.py")
+            raise SystemExit(
+                "descriptors.py differs from a fresh generation: run scripts/generate_descriptors.py"
+            )
         print("descriptors.py equals a fresh generation")
         return
     TARGET.write_text(fresh)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.interchain.security.plugins.module_utils.runner import (
     Operation,
     execute,

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
@@ -105,7 +105,7 @@ def parse_time(text: str) -> datetime:
         raise QueryFailed(f"the node sent a time in an unknown form: {text[:60]!r}")
     micro = (found[2] or "").ljust(6, "0")[:6]
     return datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(
-        microsecond=int(micro), tzinfo=timezone.utc
+        microsecond=int(micro), tzinfo=UTC
     )
 
 
@@ -453,7 +453,7 @@ def checked_url(text: str) -> str:
 def _moment(timestamp: Any) -> datetime | None:
     if timestamp.seconds in (0, ZERO_TIME_SECONDS):
         return None
-    return datetime.fromtimestamp(timestamp.seconds, timezone.utc).replace(
+    return datetime.fromtimestamp(timestamp.seconds, UTC).replace(
         microsecond=timestamp.nanos // 1000
     )
 

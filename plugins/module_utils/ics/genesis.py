@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
@@ -104,7 +104,7 @@ def relayer_accounts(
 
 def rfc3339_seconds(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC, cut to whole seconds."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def merge(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import (
@@ -266,7 +266,7 @@ def _spawn_time(client: ProviderClient, text: str | None) -> datetime | None:
         raise InvalidInput(
             f"spawn_time must be RFC 3339 such as 2026-12-01T12:00:00Z, or +60s, not {text[:40]!r}"
         )
-    return moment.astimezone(timezone.utc)
+    return moment.astimezone(UTC)
 
 
 def _set_initialization(

@@ -17,12 +17,17 @@ from ansible_collections.interchain.security.plugins.module_utils.proto.descript
 
 try:
     import cosmpy.protos  # noqa: F401  (puts the generated modules below on sys.path)
-    from cosmos.auth.v1beta1 import auth_pb2, query_pb2 as auth_query_pb2
+    from cosmos.auth.v1beta1 import auth_pb2
+    from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
     from cosmos.base.v1beta1 import coin_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
     from cosmos.staking.v1beta1 import (
         query_pb2 as staking_query_pb2,
+    )
+    from cosmos.staking.v1beta1 import (
         staking_pb2,
+    )
+    from cosmos.staking.v1beta1 import (
         tx_pb2 as staking_tx_pb2,
     )
     from cosmos.tx.signing.v1beta1 import signing_pb2

@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A provider chain of alice, bob and charlie with a monitor each, on the testbed's cluster.
+
+Every step is a playbook of the collection, run with the variables that a validator would give; only keys and genesis are made here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import TestbedError
+from .parts import CHAIN
+from .progress import REPORT_EVERY_SECONDS, say
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTIONS = ROOT / ".build/collections"
+CHAIN_ID = "provider-1"
+OWNER = "owner"
+POWERS = {
+    "alice": 600_000_000,
+    "bob": 400_000_000,
+    "charlie": 200_000_000,
+}  # utokens at stake
+FUNDS = "10000000000000stake"
+PLAYBOOK_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between the devnets of the quick start, the tests and the benchmarks. Times in seconds."""
+
+    unbonding_seconds: int = 1_209_600
+    blocks_per_epoch: int = 5
+    timeout_commit: str = "1s"
+
+
+class Devnet:
+    """The devnet below ``directory`` on the cluster of ``kubeconfig``; ``addresses`` are load balancer addresses to use."""
+
+    def __init__(
+        self,
+        directory: Path,
+        kubeconfig: Path,
+        addresses: Sequence[str],
+        settings: Settings = Settings(),
+    ) -> None:
+        if len(addresses) < len(POWERS):
+            raise TestbedError(
+                f"the cluster offers {len(addresses)} load balancer addresses, {len(POWERS)} are needed"
+            )
+        self.directory = directory
+        self.kubeconfig = kubeconfig
+        self.addresses = dict(zip(POWERS, addresses, strict=False))
+        self.settings = settings
+
+    # -- keys and genesis --------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> bool:
+        """Make keys and genesis unless they are there already for this cluster; return whether they were made."""
+        identity = self.kubectl(
+            "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"
+        )
+        marker = self.directory / "cluster"
+        if marker.is_file() and marker.read_text() == identity:
+            return False
+        if self.directory.exists():
+            subprocess.run(["rm", "-rf", "--", str(self.directory)], check=True)
+        self.directory.mkdir(parents=True, mode=0o700)
+        accounts = {name: self._account(name) for name in (*POWERS, OWNER)}
+        for name in POWERS:
+            self._chain(name, "init", name, "--chain-id", CHAIN_ID)
+        first = next(iter(POWERS))
+        genesis = self._home(first) / "config/genesis.json"
+        for account in accounts.values():
+            self._chain(
+                first, "genesis", "add-genesis-account", account["address"], FUNDS
+            )
+        self._set_parameters(genesis)
+        gentxs = self._home(first) / "config/gentx"
+        gentxs.mkdir()
+        for name, tokens in POWERS.items():
+            if name != first:
+                (self._home(name) / "config/genesis.json").write_text(
+                    genesis.read_text()
+                )
+            self._chain(
+                name,
+                *(
+                    "genesis",
+                    "gentx",
+                    name,
+                    f"{tokens}stake",
+                    "--chain-id",
+                    CHAIN_ID,
+                    "--keyring-backend",
+                    "test",
+                ),
+                *("--output-document", str(gentxs / f"{name}.json")),
+            )
+        self._chain(first, "genesis", "collect-gentxs")
+        for name in POWERS:
+            self._write_variables(name, accounts[name], genesis.read_text())
+        _write_private(self.directory / "owner.mnemonic", accounts[OWNER]["mnemonic"])
+        marker.write_text(identity)
+        return True
+
+    def _account(self, name: str) -> dict[str, Any]:
+        answer = self._chain(
+            name, "keys", "add", name, "--keyring-backend", "test", "--output", "json"
+        )
+        account: dict[str, Any] = json.loads(answer)
+        return account
+
+    def _home(self, name: str) -> Path:
+        return self.directory / "homes" / name
+
+    def _chain(self, name: str, *arguments: str) -> str:
+        program = CHAIN.ensure() / "interchain-security-pd"
+        command = [str(program), *arguments, "--home", str(self._home(name))]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != 0:
+            raise TestbedError(
+                f"{' '.join(arguments[:2])} for {name} failed: {done.stderr.strip()[-600:]}"
+            )
+        return done.stdout or done.stderr
+
+    def _set_parameters(self, path: Path) -> None:
+        genesis = json.loads(path.read_text())
+        state = genesis["app_state"]
+        state["provider"]["params"]["blocks_per_epoch"] = str(
+            self.settings.blocks_per_epoch
+        )
+        state["staking"]["params"]["unbonding_time"] = (
+            f"{self.settings.unbonding_seconds}s"
+        )
+        state["gov"]["params"].update(
+            voting_period="20s", expedited_voting_period="10s"
+        )
+        path.write_text(json.dumps(genesis))
+
+    def _write_variables(
+        self, name: str, account: dict[str, Any], genesis: str
+    ) -> None:
+        """Write what a validator's operator would have: the inventory and the secrets of one validator."""
+        config = self._home(name) / "config"
+        peers = [
+            f"{self._chain(other, 'comet', 'show-node-id').strip()}@{self.addresses[other]}:26656"
+            for other in POWERS
+            if other != name
+        ]
+        operator = self._chain(
+            name,
+            "keys",
+            "show",
+            name,
+            "--bech",
+            "val",
+            "--address",
+            "--keyring-backend",
+            "test",
+        ).strip()
+        mnemonic_file = self.directory / f"{name}.mnemonic"
+        _write_private(mnemonic_file, account["mnemonic"])
+        _write_private(
+            self.directory / f"{name}.yml",
+            yaml.safe_dump(
+                {
+                    **self._common(),
+                    "interchain_validator": name,
+                    "interchain_operator_address": operator,
+                    "interchain_mnemonic_file": str(mnemonic_file),
+                    "interchain_load_balancer_address": self.addresses[name],
+                    "provider_genesis": genesis,
+                    "provider_priv_validator_key": (
+                        config / "priv_validator_key.json"
+                    ).read_text(),
+                    "provider_node_key": (config / "node_key.json").read_text(),
+                    "provider_persistent_peers": peers,
+                    "provider_timeout_commit": self.settings.timeout_commit,
+                    "provider_wait": False,
+                    "monitor_mnemonic": account["mnemonic"],
+                }
+            ),
+        )
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "interchain_provider_chain_id": CHAIN_ID,
+            "interchain_gas_prices": "0.01stake",
+            "interchain_storage_size": "1Gi",
+        }
+
+    # -- the steps ---------------------------------------------------------------------------------------------------------
+
+    def deploy_providers(self) -> None:
+        """Deploy the three validators and wait for blocks."""
+        self.for_each_validator("deploy_provider")
+        self.wait(
+            "blocks of the provider chain",
+            lambda: self.height() >= 2,
+            120,
+            "kubectl logs --namespace alice-provider node-0",
+        )
+        self._write_inventory()
+
+    def _write_inventory(self) -> None:
+        """Write the inventory that the make targets use: the owner's view of the provider chain."""
+        variables = {
+            **self._common(),
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "interchain_provider_rpc_url": [self.rpc_url()],
+            "interchain_mnemonic_file": str(self.directory / "owner.mnemonic"),
+        }
+        inventory = {"all": {"hosts": {"localhost": variables}}}
+        (self.directory / "inventory.yml").write_text(yaml.safe_dump(inventory))
+
+    def announce(self) -> None:
+        """Announce each validator's endpoint on chain."""
+        for name in POWERS:
+            self.playbook(
+                "validator_endpoint", name, interchain_provider_rpc_url=[self.rpc_url()]
+            )
+
+    def deploy_monitors(
+        self, names: Sequence[str] = tuple(POWERS), **variables: Any
+    ) -> None:
+        """Deploy the monitors of the given validators."""
+        self.for_each_validator("deploy_monitor", names, **variables)
+
+    def create_consumer(
+        self, chain_id: str, spawn_in: int | None = 30, **variables: Any
+    ) -> str:
+        """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
+        spawn = {} if spawn_in is None else {"consumer_spawn_time": f"+{spawn_in}s"}
+        self.playbook(
+            "create_consumer", None, consumer_chain_id=chain_id, **spawn, **variables
+        )
+        return max(self.consumers(), key=lambda entry: int(entry["consumer_id"]))[
+            "consumer_id"
+        ]
+
+    def remove_consumer(self, consumer_id: str) -> None:
+        """Remove a consumer as its owner."""
+        self.playbook("remove_consumer", None, consumer_id=consumer_id)
+
+    # -- looking -----------------------------------------------------------------------------------------------------------
+
+    def rpc_url(self, name: str = "alice") -> str:
+        """Return the RPC address of a validator's provider node, as the machine of the testbed reaches it."""
+        address = self.kubectl(
+            "get",
+            "service",
+            "node",
+            "--namespace",
+            f"{name}-provider",
+            "--output",
+            "jsonpath={.spec.clusterIP}",
+        )
+        return f"http://{address}:26657"
+
+    def height(self) -> int:
+        """Return the height of the provider chain; 0 when it does not answer."""
+        try:
+            return int(self.rpc("status")["sync_info"]["latest_block_height"])
+        except (OSError, ValueError, KeyError, TestbedError):
+            return 0
+
+    def rpc(self, path: str, base: str | None = None) -> Any:
+        """Return the result of a GET on a node's RPC, by default alice's provider node."""
+        import urllib.request
+
+        with urllib.request.urlopen(
+            f"{base or self.rpc_url()}/{path}", timeout=10
+        ) as answer:  # noqa: S310
+            return json.load(answer)["result"]
+
+    def consumers(self) -> list[dict[str, Any]]:
+        """Return all consumers as the module consumer_info gives them."""
+        from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+        from ansible_collections.interchain.security.plugins.module_utils.operations import (
+            consumer_info,
+        )
+
+        validated = ArgumentSpecValidator(consumer_info.ARGUMENT_SPEC).validate(
+            {"provider_rpc_url": [self.rpc_url()]}
+        )
+        found: list[dict[str, Any]] = consumer_info.run(
+            validated.validated_parameters, False
+        )["consumers"]
+        return found
+
+    def consumer(self, consumer_id: str) -> dict[str, Any]:
+        """Return one consumer."""
+        return next(
+            entry for entry in self.consumers() if entry["consumer_id"] == consumer_id
+        )
+
+    def decision(self, validator: str, consumer_id: str) -> dict[str, str]:
+        """Return what a monitor remembers of a consumer; empty when it has not looked at it."""
+        found = self.get("configmap", f"consumer-{consumer_id}", f"{validator}-monitor")
+        return {} if found is None else found["data"]
+
+    def node_height(self, validator: str, consumer_id: str) -> int:
+        """Return the height of a validator's consumer node; 0 when it makes no blocks (yet)."""
+        service = self.get("service", "node", f"{validator}-consumer-{consumer_id}")
+        if service is None:
+            return 0
+        try:
+            answer = self.rpc("status", f"http://{service['spec']['clusterIP']}:26657")
+        except OSError:
+            return 0
+        return int(answer["sync_info"]["latest_block_height"])
+
+    def get(
+        self, kind: str, name: str, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return a Kubernetes object, or None when there is none."""
+        where = [] if namespace is None else ["--namespace", namespace]
+        text = self.kubectl(
+            "get", kind, name, *where, "--ignore-not-found", "--output", "json"
+        )
+        return json.loads(text) if text.strip() else None
+
+    # -- running -----------------------------------------------------------------------------------------------------------
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which the collection's commands run against this devnet."""
+        return {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "KUBECONFIG": str(self.kubeconfig),
+            "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
+            "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def run_playbook(
+        self,
+        name: str,
+        validator: str | None,
+        variables: Mapping[str, Any],
+        *options: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection as a validator's operator, or as the owner of consumers; return how it ended."""
+        inventory = self.directory / "inventory.yml"
+        command = [
+            str(ROOT / ".venv/bin/ansible-playbook"),
+            f"interchain.security.{name}",
+            *options,
+        ]
+        if inventory.is_file():
+            command += ["-i", str(inventory)]
+        if validator is not None:
+            command += ["-e", f"@{self.directory / validator}.yml"]
+        command += ["-e", json.dumps(dict(variables))]
+        process = subprocess.Popen(
+            command,
+            env=self.environment(),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started = time.monotonic()
+        while True:
+            try:
+                output, _none = process.communicate(timeout=REPORT_EVERY_SECONDS)
+                return subprocess.CompletedProcess(
+                    command, process.returncode, output, ""
+                )
+            except subprocess.TimeoutExpired:
+                say(
+                    f"  {name}{f' of {validator}' if validator else ''}: running for {time.monotonic() - started:.0f} s"
+                )
+                if time.monotonic() - started > PLAYBOOK_SECONDS:
+                    process.terminate()
+                    output, _none = process.communicate()
+                    raise TestbedError(
+                        f"playbook {name} was not done after {PLAYBOOK_SECONDS:.0f} s:\n{output[-3000:]}"
+                    ) from None
+
+    def playbook(self, name: str, validator: str | None, **variables: Any) -> str:
+        """Run a playbook and return its output; TestbedError with the end of it when it fails."""
+        done = self.run_playbook(name, validator, variables)
+        if done.returncode != 0:
+            raise TestbedError(
+                f"playbook {name}{f' of {validator}' if validator else ''} failed:\n{done.stdout[-4000:]}"
+            )
+        return done.stdout
+
+    def for_each_validator(
+        self, playbook: str, names: Sequence[str] = tuple(POWERS), **variables: Any
+    ) -> None:
+        """Run a playbook for several validators, two at a time."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for done in [
+                pool.submit(self.playbook, playbook, name, **variables)
+                for name in names
+            ]:
+                done.result()
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl on the testbed's cluster and return its output."""
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if done.returncode != 0:
+            raise TestbedError(
+                f"kubectl {' '.join(arguments[:3])}: {done.stderr.strip()[-600:]}"
+            )
+        return done.stdout
+
+    def wait(self, what: str, condition: Any, seconds: float, where: str) -> float:
+        """Poll ``condition`` until it holds and return the seconds it took; TestbedError naming ``where`` to look after ``seconds``."""
+        from .progress import wait_until
+
+        started = time.monotonic()
+        wait_until(what, condition, seconds=seconds, where=where)
+        return time.monotonic() - started
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+    ) as file:
+        file.write(text)
+
+
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Announcements in the details of validators."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics.announcement import Announcement, compose, parse
+from hypothesis import given, strategies as st
+
+NODE = "f42037be88df876cd27dd60dc225b1afa90c4d75"
+RELAYER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ("", Announcement()),
+        ("p2p=192.0.2.1", Announcement(p2p="192.0.2.1")),
+        ("Validator alice - p2p=192.0.2.1", Announcement(p2p="192.0.2.1")),  # the form of the Go monitor
+        (f"node={NODE} relayer={RELAYER} p2p=node.example.org", Announcement(NODE, RELAYER, "node.example.org")),
+        (f"We run nodes.\nnode={NODE} p2p=2001:db8::1", Announcement(node=NODE, p2p="2001:db8::1")),
+        ("node=nonsense p2p=192.0.2.1", Announcement(p2p="192.0.2.1")),
+        ("relayer=$(touch x) p2p=192.0.2.1", Announcement(p2p="192.0.2.1")),
+        ("p2p=$(touch x)", Announcement()),
+        ("p2p={{ lookup('pipe','touch x') }}", Announcement()),
+        ("p2p=192.0.2.1:26656", Announcement()),
+        ("p2p=192.0.2", Announcement()),
+        ("p2p=../../etc/passwd", Announcement()),
+        ("p2p=192.0.2.1,deadbeef@evil:1", Announcement()),
+        ("ap2p=192.0.2.1", Announcement()),
+    ],
+)
+def test_parse(details: str, expected: Announcement) -> None:
+    assert parse(details) == expected
+
+
+def test_compose_keeps_own_text_and_replaces_an_earlier_announcement() -> None:
+    first = compose("We run nodes.\nSee example.org", Announcement(NODE, "", "192.0.2.1"))
+    assert first == f"We run nodes.\nSee example.org\nnode={NODE} p2p=192.0.2.1"
+    second = compose(first, Announcement(NODE, RELAYER, "192.0.2.2"))
+    assert second == f"We run nodes.\nSee example.org\nnode={NODE} relayer={RELAYER} p2p=192.0.2.2"
+    assert compose(second, Announcement(NODE, RELAYER, "192.0.2.2")) == second
+
+
+@pytest.mark.parametrize(
+    "announcement",
+    [
+        Announcement(p2p="192.0.2.1:26656"),
+        Announcement(p2p=""),
+        Announcement(node="short", p2p="192.0.2.1"),
+        Announcement(relayer="x", p2p="192.0.2.1"),
+    ],
+)
+def test_compose_refuses_what_others_could_not_read(announcement: Announcement) -> None:
+    with pytest.raises(InvalidInput):
+        compose("", announcement)
+
+
+def test_compose_says_when_the_details_get_too_long() -> None:
+    with pytest.raises(InvalidInput, match="280 are allowed"):
+        compose("x" * 270, Announcement(p2p="192.0.2.1"))
+
+
+@given(st.text(max_size=200))
+def test_what_is_composed_is_read_back_whatever_the_own_text(own_text: str) -> None:
+    announcement = Announcement(node=NODE, p2p="192.0.2.1")
+    try:
+        details = compose(own_text, announcement)
+    except InvalidInput:
+        return
+    assert parse(details) == announcement
+    assert compose(details, announcement) == details

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building a consumer's genesis."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
+    ConsumerGenesis,
+    Funding,
+    funding_of,
+    merge,
+    relayer_accounts,
+)
+
+CCV = json.loads((Path(__file__).parents[1] / "fixtures/provider/ccv_genesis_consumer_0.json").read_text())
+ALICE = "cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz"
+BOB = "cosmosvaloper13cax2wqhq9g4xdqvcrc2x5aygr4fuzvv0x7pfu"
+ALICE_ON_CONSUMER = "consumer1wsyhyljzxq2qx4xls6hevhm2u04gux4n"
+SPAWN = datetime(2026, 11, 23, 6, 45, 34, 968712, tzinfo=timezone.utc)
+
+
+def base() -> dict[str, Any]:
+    return {
+        "app_name": "x",
+        "genesis_time": "2001-01-01T00:00:00Z",
+        "chain_id": "base",
+        "initial_height": 1,
+        "app_state": {
+            "auth": {"params": {}, "accounts": []},
+            "bank": {"balances": [], "supply": []},
+            "ccvconsumer": {"params": {}},
+        },
+    }
+
+
+def built(**changes: Any) -> ConsumerGenesis:
+    members = [ConsumerValidator(BOB, "b", 400, ""), ConsumerValidator(ALICE, "a", 600, "")]
+    arguments: dict[str, Any] = {
+        "chain_id": "consumer-1",
+        "spawn_time": SPAWN,
+        "initial_height": 1,
+        "accounts": relayer_accounts(members, "consumer"),
+        "funding": Funding(),
+        **changes,
+    }
+    return merge(base(), CCV, **arguments)
+
+
+def test_merge() -> None:
+    genesis = json.loads(built().text)
+    assert genesis["app_state"]["ccvconsumer"] == CCV
+    assert genesis["chain_id"] == "consumer-1"
+    assert genesis["genesis_time"] == "2026-11-23T06:45:34Z"
+    accounts = genesis["app_state"]["auth"]["accounts"]
+    assert [account["account_number"] for account in accounts] == ["0", "1"]
+    assert all(account["address"].startswith("consumer1") for account in accounts)
+    # In operator address order: bob's 13... comes before alice's 1w...
+    assert accounts[1]["address"].startswith(ALICE_ON_CONSUMER[:30])
+    assert genesis["app_state"]["bank"]["supply"] == [{"denom": "stake", "amount": "200000000"}]
+    assert "validators" not in genesis
+
+
+def test_text_and_hash_depend_on_content_alone() -> None:
+    shuffled = dict(reversed(list(base().items())))
+    again = merge(
+        shuffled,
+        json.loads(json.dumps(CCV, indent=3)),
+        chain_id="consumer-1",
+        spawn_time=SPAWN,
+        initial_height=1,
+        accounts=[],
+        funding=Funding(),
+    )
+    assert again == built(accounts=[])
+    assert built(chain_id="consumer-2").content_hash != built().content_hash
+
+
+def test_injections_stay_data() -> None:
+    hostile = "{{ lookup('pipe','touch x') }}/../$(id)\n\"-1"
+    assert json.loads(built(chain_id=hostile).text)["chain_id"] == hostile
+
+
+@pytest.mark.parametrize("broken", [{}, {"app_state": {}}, {"app_state": {"ccvconsumer": {}}}, {"app_state": {"auth": 3, "ccvconsumer": {}}}])
+def test_a_base_of_another_kind_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="base genesis"):
+        merge(broken, CCV, chain_id="c", spawn_time=SPAWN, initial_height=1, accounts=[], funding=Funding())
+
+
+def test_a_validator_announces_its_relayer_else_its_own_account_is_funded() -> None:
+    announced = ConsumerValidator(ALICE, "a", 1, "relayer=cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3 p2p=192.0.2.1")
+    silent = ConsumerValidator(ALICE, "a", 1, "")
+    bad_checksum = ConsumerValidator(ALICE, "a", 1, "relayer=cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu4 p2p=192.0.2.1")
+    expected = relayer_accounts([silent], "consumer")
+    assert relayer_accounts([announced], "consumer") == expected  # the same account, under another prefix
+    assert relayer_accounts([bad_checksum], "consumer") == expected
+    assert relayer_accounts([announced, silent], "consumer") == expected  # once
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ("", Funding()),
+        ("{}", Funding()),
+        ("[" * 200, Funding()),
+        ('{"interchain_security": {"relayer_amount": 5, "relayer_denom": "utoken"}}', Funding(5, "utoken")),
+        ('{"interchain_security": {"relayer_amount": "7"}}', Funding(7)),
+        ('{"interchain_security": {"relayer_amount": -1}}', Funding()),
+        ('{"interchain_security": {"relayer_amount": true}}', Funding()),
+        ('{"interchain_security": {"relayer_denom": "$(id)"}}', Funding()),
+        ('{"interchain_security": {"relayer_amount": "9999999999999999999999999999999"}}', Funding()),
+        ('{"interchain_security": 3}', Funding()),
+    ],
+)
+def test_funding_comes_from_metadata_only_within_bounds(metadata: str, expected: Funding) -> None:
+    assert funding_of(metadata, Funding()) == expected
