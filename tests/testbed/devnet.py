@@ -56,9 +56,7 @@ class Devnet:
         settings: Settings = Settings(),
     ) -> None:
         if len(addresses) < len(POWERS):
-            raise TestbedError(
-                f"the cluster offers {len(addresses)} load balancer addresses, {len(POWERS)} are needed"
-            )
+            raise TestbedError(f"the cluster offers {len(addresses)} load balancer addresses, {len(POWERS)} are needed")
         self.directory = directory
         self.kubeconfig = kubeconfig
         self.addresses = dict(zip(POWERS, addresses, strict=False))
@@ -68,9 +66,7 @@ class Devnet:
 
     def prepare(self) -> bool:
         """Make keys and genesis unless they are there already for this cluster; return whether they were made."""
-        identity = self.kubectl(
-            "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"
-        )
+        identity = self.kubectl("get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
         marker = self.directory / "cluster"
         if marker.is_file() and marker.read_text() == identity:
             return False
@@ -83,17 +79,13 @@ class Devnet:
         first = next(iter(POWERS))
         genesis = self._home(first) / "config/genesis.json"
         for account in accounts.values():
-            self._chain(
-                first, "genesis", "add-genesis-account", account["address"], FUNDS
-            )
+            self._chain(first, "genesis", "add-genesis-account", account["address"], FUNDS)
         self._set_parameters(genesis)
         gentxs = self._home(first) / "config/gentx"
         gentxs.mkdir()
         for name, tokens in POWERS.items():
             if name != first:
-                (self._home(name) / "config/genesis.json").write_text(
-                    genesis.read_text()
-                )
+                (self._home(name) / "config/genesis.json").write_text(genesis.read_text())
             self._chain(
                 name,
                 *(
@@ -116,9 +108,7 @@ class Devnet:
         return True
 
     def _account(self, name: str) -> dict[str, Any]:
-        answer = self._chain(
-            name, "keys", "add", name, "--keyring-backend", "test", "--output", "json"
-        )
+        answer = self._chain(name, "keys", "add", name, "--keyring-backend", "test", "--output", "json")
         account: dict[str, Any] = json.loads(answer)
         return account
 
@@ -136,28 +126,18 @@ class Devnet:
             stdin=subprocess.DEVNULL,
         )
         if done.returncode != 0:
-            raise TestbedError(
-                f"{' '.join(arguments[:2])} for {name} failed: {done.stderr.strip()[-600:]}"
-            )
+            raise TestbedError(f"{' '.join(arguments[:2])} for {name} failed: {done.stderr.strip()[-600:]}")
         return done.stdout or done.stderr
 
     def _set_parameters(self, path: Path) -> None:
         genesis = json.loads(path.read_text())
         state = genesis["app_state"]
-        state["provider"]["params"]["blocks_per_epoch"] = str(
-            self.settings.blocks_per_epoch
-        )
-        state["staking"]["params"]["unbonding_time"] = (
-            f"{self.settings.unbonding_seconds}s"
-        )
-        state["gov"]["params"].update(
-            voting_period="20s", expedited_voting_period="10s"
-        )
+        state["provider"]["params"]["blocks_per_epoch"] = str(self.settings.blocks_per_epoch)
+        state["staking"]["params"]["unbonding_time"] = f"{self.settings.unbonding_seconds}s"
+        state["gov"]["params"].update(voting_period="20s", expedited_voting_period="10s")
         path.write_text(json.dumps(genesis))
 
-    def _write_variables(
-        self, name: str, account: dict[str, Any], genesis: str
-    ) -> None:
+    def _write_variables(self, name: str, account: dict[str, Any], genesis: str) -> None:
         """Write what a validator's operator would have: the inventory and the secrets of one validator."""
         config = self._home(name) / "config"
         peers = [
@@ -188,9 +168,7 @@ class Devnet:
                     "interchain_mnemonic_file": str(mnemonic_file),
                     "interchain_load_balancer_address": self.addresses[name],
                     "provider_genesis": genesis,
-                    "provider_priv_validator_key": (
-                        config / "priv_validator_key.json"
-                    ).read_text(),
+                    "provider_priv_validator_key": (config / "priv_validator_key.json").read_text(),
                     "provider_node_key": (config / "node_key.json").read_text(),
                     "provider_persistent_peers": peers,
                     "provider_timeout_commit": self.settings.timeout_commit,
@@ -235,31 +213,26 @@ class Devnet:
     def announce(self) -> None:
         """Announce each validator's endpoint on chain."""
         for name in POWERS:
-            self.playbook(
-                "validator_endpoint", name, interchain_provider_rpc_url=[self.rpc_url()]
-            )
+            self.playbook("validator_endpoint", name, interchain_provider_rpc_url=[self.rpc_url()])
 
-    def deploy_monitors(
-        self, names: Sequence[str] = tuple(POWERS), **variables: Any
-    ) -> None:
+    def deploy_monitors(self, names: Sequence[str] = tuple(POWERS), **variables: Any) -> None:
         """Deploy the monitors of the given validators."""
         self.for_each_validator("deploy_monitor", names, **variables)
 
-    def create_consumer(
-        self, chain_id: str, spawn_in: int | None = 30, **variables: Any
-    ) -> str:
+    def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
         spawn = {} if spawn_in is None else {"consumer_spawn_time": f"+{spawn_in}s"}
-        self.playbook(
-            "create_consumer", None, consumer_chain_id=chain_id, **spawn, **variables
-        )
-        return max(self.consumers(), key=lambda entry: int(entry["consumer_id"]))[
-            "consumer_id"
-        ]
+        self.playbook("create_consumer", None, consumer_chain_id=chain_id, **spawn, **variables)
+        return max(self.consumers(), key=lambda entry: int(entry["consumer_id"]))["consumer_id"]
 
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
         self.playbook("remove_consumer", None, consumer_id=consumer_id)
+
+    def variables(self, validator: str) -> dict[str, Any]:
+        """Return a validator's inventory variables."""
+        found: dict[str, Any] = yaml.safe_load((self.directory / f"{validator}.yml").read_text())
+        return found
 
     # -- looking -----------------------------------------------------------------------------------------------------------
 
@@ -287,9 +260,7 @@ class Devnet:
         """Return the result of a GET on a node's RPC, by default alice's provider node."""
         import urllib.request
 
-        with urllib.request.urlopen(
-            f"{base or self.rpc_url()}/{path}", timeout=10
-        ) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{base or self.rpc_url()}/{path}", timeout=10) as answer:  # noqa: S310
             return json.load(answer)["result"]
 
     def consumers(self) -> list[dict[str, Any]]:
@@ -299,19 +270,13 @@ class Devnet:
             consumer_info,
         )
 
-        validated = ArgumentSpecValidator(consumer_info.ARGUMENT_SPEC).validate(
-            {"provider_rpc_url": [self.rpc_url()]}
-        )
-        found: list[dict[str, Any]] = consumer_info.run(
-            validated.validated_parameters, False
-        )["consumers"]
+        validated = ArgumentSpecValidator(consumer_info.ARGUMENT_SPEC).validate({"provider_rpc_url": [self.rpc_url()]})
+        found: list[dict[str, Any]] = consumer_info.run(validated.validated_parameters, False)["consumers"]
         return found
 
     def consumer(self, consumer_id: str) -> dict[str, Any]:
         """Return one consumer."""
-        return next(
-            entry for entry in self.consumers() if entry["consumer_id"] == consumer_id
-        )
+        return next(entry for entry in self.consumers() if entry["consumer_id"] == consumer_id)
 
     def decision(self, validator: str, consumer_id: str) -> dict[str, str]:
         """Return what a monitor remembers of a consumer; empty when it has not looked at it."""
@@ -329,14 +294,10 @@ class Devnet:
             return 0
         return int(answer["sync_info"]["latest_block_height"])
 
-    def get(
-        self, kind: str, name: str, namespace: str | None = None
-    ) -> dict[str, Any] | None:
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return a Kubernetes object, or None when there is none."""
         where = [] if namespace is None else ["--namespace", namespace]
-        text = self.kubectl(
-            "get", kind, name, *where, "--ignore-not-found", "--output", "json"
-        )
+        text = self.kubectl("get", kind, name, *where, "--ignore-not-found", "--output", "json")
         return json.loads(text) if text.strip() else None
 
     # -- running -----------------------------------------------------------------------------------------------------------
@@ -385,9 +346,7 @@ class Devnet:
         while True:
             try:
                 output, _none = process.communicate(timeout=REPORT_EVERY_SECONDS)
-                return subprocess.CompletedProcess(
-                    command, process.returncode, output, ""
-                )
+                return subprocess.CompletedProcess(command, process.returncode, output, "")
             except subprocess.TimeoutExpired:
                 say(
                     f"  {name}{f' of {validator}' if validator else ''}: running for {time.monotonic() - started:.0f} s"
@@ -408,15 +367,10 @@ class Devnet:
             )
         return done.stdout
 
-    def for_each_validator(
-        self, playbook: str, names: Sequence[str] = tuple(POWERS), **variables: Any
-    ) -> None:
+    def for_each_validator(self, playbook: str, names: Sequence[str] = tuple(POWERS), **variables: Any) -> None:
         """Run a playbook for several validators, two at a time."""
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done in [
-                pool.submit(self.playbook, playbook, name, **variables)
-                for name in names
-            ]:
+            for done in [pool.submit(self.playbook, playbook, name, **variables) for name in names]:
                 done.result()
 
     def kubectl(self, *arguments: str) -> str:
@@ -430,9 +384,7 @@ class Devnet:
             timeout=120,
         )
         if done.returncode != 0:
-            raise TestbedError(
-                f"kubectl {' '.join(arguments[:3])}: {done.stderr.strip()[-600:]}"
-            )
+            raise TestbedError(f"kubectl {' '.join(arguments[:3])}: {done.stderr.strip()[-600:]}")
         return done.stdout
 
     def wait(self, what: str, condition: Any, seconds: float, where: str) -> float:
@@ -445,9 +397,7 @@ class Devnet:
 
 
 def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
-    ) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
 
 
