@@ -319,7 +319,7 @@ class Devnet:
         name: str,
         validator: str | None,
         variables: Mapping[str, Any],
-        *options: str,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection as a validator's operator, or as the owner of consumers; return how it ended."""
         inventory = self.directory / "inventory.yml"
@@ -335,7 +335,7 @@ class Devnet:
         command += ["-e", json.dumps(dict(variables))]
         process = subprocess.Popen(
             command,
-            env=self.environment(),
+            env={**self.environment(), **(environment or {})},
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One devnet for all end-to-end tests: a real provider of three validators and their monitors on a real cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.testbed import cluster
+from tests.testbed.devnet import ROOT, Devnet, Settings
+
+UNBONDING_SECONDS = 90  # DELETED comes that long after STOPPED
+
+
+@pytest.fixture(scope="session")
+def devnet() -> Iterator[Devnet]:
+    """The devnet, on a cluster that held nothing before and is gone afterwards."""
+    cluster.down()
+    cluster.up()
+    made = Devnet(
+        ROOT / ".build/e2e", cluster.kubeconfig(), cluster.addresses(), Settings(unbonding_seconds=UNBONDING_SECONDS)
+    )
+    made.prepare()
+    made.deploy_providers()
+    made.deploy_monitors()
+    made.announce()
+    yield made
+    save_logs(made, ROOT / ".build/e2e/logs")
+    cluster.down()
+
+
+def save_logs(devnet: Devnet, directory: Path) -> None:
+    """Keep the logs of all pods for whoever looks for a failure's cause."""
+    directory.mkdir(parents=True, exist_ok=True)
+    pods = devnet.kubectl(
+        "get",
+        "pods",
+        "--all-namespaces",
+        "--output",
+        "jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{'\\n'}{end}",
+    )
+    for line in pods.splitlines():
+        namespace, pod = line.split()
+        if pod.startswith(("monitor-", "node-")):
+            text = devnet.kubectl("logs", pod, "--namespace", namespace, "--ignore-errors")
+            (directory / f"{namespace}-{pod}.log").write_text(text)
