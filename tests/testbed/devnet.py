@@ -174,6 +174,7 @@ class Devnet:
                     "provider_timeout_commit": self.settings.timeout_commit,
                     "provider_wait": False,
                     "monitor_mnemonic": account["mnemonic"],
+                    "monitor_provider_rpc_url": [f"http://node.{name}-provider.svc:26657"],
                 }
             ),
         )
