@@ -98,8 +98,7 @@ def dirty_consumers(events: Iterable[Event]) -> tuple[str, ...]:
     found = dict.fromkeys(
         event.attributes["consumer_id"]
         for event in events
-        if event.type in CONSUMER_EVENTS
-        and is_consumer_id(event.attributes.get("consumer_id"))
+        if event.type in CONSUMER_EVENTS and is_consumer_id(event.attributes.get("consumer_id"))
     )
     return tuple(found)
 
@@ -107,10 +106,7 @@ def dirty_consumers(events: Iterable[Event]) -> tuple[str, ...]:
 def may_stop_a_consumer(events: Iterable[Event]) -> bool:
     """Tell whether a CCV channel of the provider failed or closed, so that all consumers are to be read."""
     return any(
-        event.type in CHANNEL_EVENTS
-        and any(
-            event.attributes.get(name) == PROVIDER_PORT for name in _PORT_ATTRIBUTES
-        )
+        event.type in CHANNEL_EVENTS and any(event.attributes.get(name) == PROVIDER_PORT for name in _PORT_ATTRIBUTES)
         for event in events
     )
 
@@ -154,9 +150,7 @@ def phase_changed(
     return event
 
 
-def started(
-    *, provider_chain_id: str, height: int, produced_at: datetime
-) -> dict[str, Any]:
+def started(*, provider_chain_id: str, height: int, produced_at: datetime) -> dict[str, Any]:
     """The outgoing event that follows the first complete reading after a start."""
     # Each start is a new event, so the moment is part of the name.
     name = f"{provider_chain_id}/{height}/started/{rfc3339(produced_at)}"
@@ -188,7 +182,5 @@ def _read_events(value: object) -> Iterator[tuple[int, tuple[str, dict[str, str]
         for attribute in _as_list(event.get("attributes")):
             if isinstance(attribute, Mapping) and isinstance(attribute.get("key"), str):
                 text = attribute.get("value")
-                attributes.setdefault(
-                    attribute["key"], text if isinstance(text, str) else ""
-                )
+                attributes.setdefault(attribute["key"], text if isinstance(text, str) else "")
         yield index, (event["type"], attributes)

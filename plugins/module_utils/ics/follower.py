@@ -91,9 +91,7 @@ class Follower:
                 continue
             phases[state.consumer_id] = state.phase
             if state.phase is Phase.INITIALIZED and state.spawn_time is not None:
-                due_times[state.consumer_id] = next_reading(
-                    state.spawn_time, block.time
-                )
+                due_times[state.consumer_id] = next_reading(state.spawn_time, block.time)
             if repeat or state.phase is not previous:
                 changes.append(
                     PhaseChange(

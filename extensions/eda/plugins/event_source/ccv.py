@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 # ansible-rulebook runs this file by its path, with no collection on sys.path.
@@ -23,13 +23,16 @@ _ROOT, _, _IN_COLLECTION = os.path.abspath(__file__).partition(f"{os.sep}ansible
 if _IN_COLLECTION and _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (  # noqa: E402
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
     BlockHeader,
     NodeStatus,
     ProviderClient,
     checked_url,
 )
-from ansible_collections.interchain.security.plugins.module_utils.errors import (  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     HeightInFuture,
     HeightNotAvailable,
@@ -38,17 +41,15 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
     WrongChain,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import events  # noqa: E402
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerSummary  # noqa: E402
-from ansible_collections.interchain.security.plugins.module_utils.ics.follower import (  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.ics import events
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerSummary
+from ansible_collections.interchain.security.plugins.module_utils.ics.follower import (
     Block,
     ConsumerState,
     Follower,
     PhaseChange,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase  # noqa: E402
-from websockets.asyncio.client import connect  # noqa: E402
-from websockets.exceptions import WebSocketException  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
 DOCUMENTATION = r"""
 ---
@@ -184,7 +185,9 @@ class Arguments:
         # ansible-rulebook adds arguments of its own, all named eda_*.
         unknown = sorted(name for name in args if name not in known and not str(name).startswith("eda_"))
         if unknown:
-            raise ValueError(f"{unknown[0]}: not an option of interchain.security.ccv; its options are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{unknown[0]}: not an option of interchain.security.ccv; its options are {', '.join(sorted(known))}"
+            )
         given = {name: value for name, value in args.items() if name in known and value not in (None, "")}
         values: dict[str, Any] = {"provider_rpc_url": _urls(given.pop("provider_rpc_url", None))}
         for name, value in given.items():
@@ -352,7 +355,7 @@ class HeaderSocket:
                 header = self._checked(message)["data"]["value"]["header"]
                 if header["chain_id"] != self._chain_id:
                     raise ValueError("it sent a header of another chain")
-                now = datetime.now(timezone.utc)
+                now = datetime.now(UTC)
                 if last is not None:
                     self._block_time = (now - last).total_seconds()
                 last = now
@@ -468,7 +471,10 @@ class Source:
             await asyncio.to_thread(client.close)
 
     def _check_status(self, url: str, status: NodeStatus) -> None:
-        for expected, why in ((self._chain_id, "the expected chain"), (self._cursor_chain_id, "the chain of cursor_file")):
+        for expected, why in (
+            (self._chain_id, "the expected chain"),
+            (self._cursor_chain_id, "the chain of cursor_file"),
+        ):
             if expected is not None and status.chain_id != expected:
                 raise WrongChain(f"{url} is a node of chain {status.chain_id[:60]!r}, not of {expected!r}, {why}")
         self._chain_id = status.chain_id
@@ -480,14 +486,18 @@ class Source:
         if not self._hash:
             return
         if status.latest_height < self._height:
-            raise EndpointFailed(f"it is at block {status.latest_height} and {self._height} was seen already; it has to catch up")
+            raise EndpointFailed(
+                f"it is at block {status.latest_height} and {self._height} was seen already; it has to catch up"
+            )
         try:
             header = await asyncio.to_thread(client.block_header, self._height)
         except HeightNotAvailable:
             logger.warning("%s no longer has block %d, its hash is not compared", url, self._height)
             return
         if header.hash != self._hash:
-            raise WrongChain(f"block {self._height} of {url} has hash {header.hash}, and {self._hash} was seen before: it is another chain")
+            raise WrongChain(
+                f"block {self._height} of {url} has hash {header.hash}, and {self._hash} was seen before: it is another chain"
+            )
 
     async def _work(self, url: str, client: Provider, tip: Tip) -> None:
         """Work through all blocks as they come."""
@@ -515,7 +525,12 @@ class Source:
                 except HeightInFuture:
                     raise
                 except QueryFailed as error:
-                    logger.warning("blocks %d to %d cannot be read one by one, reading all consumers instead: %s", height, tip.height, error)
+                    logger.warning(
+                        "blocks %d to %d cannot be read one by one, reading all consumers instead: %s",
+                        height,
+                        tip.height,
+                        error,
+                    )
                     await self._read_everything(client, tip.height)
                     sync = True
                 if sync:
@@ -542,14 +557,16 @@ class Source:
         if not self._started:
             self._started = True
             await self._queue.put(
-                events.started(provider_chain_id=header.chain_id, height=height, produced_at=datetime.now(timezone.utc))
+                events.started(provider_chain_id=header.chain_id, height=height, produced_at=datetime.now(UTC))
             )
         await self._save()
         self._worked = True
 
     def _check_header(self, header: BlockHeader) -> None:
         if header.chain_id != self._chain_id:
-            raise WrongChain(f"block {header.height} belongs to chain {header.chain_id[:60]!r}, not to {self._chain_id!r}")
+            raise WrongChain(
+                f"block {header.height} belongs to chain {header.chain_id[:60]!r}, not to {self._chain_id!r}"
+            )
 
     async def _all_states(self, client: Provider, height: int) -> list[ConsumerState]:
         states: list[ConsumerState] = []
@@ -573,10 +590,13 @@ class Source:
         except (HeightInFuture, HeightNotAvailable):
             raise
         except (QueryFailed, ValueError) as error:
-            # One consumer that cannot be read must not hold up all others; reading all consumers tries it again.
+            # One consumer that cannot be read must not hold up all others; the next block's reading of all tries it again.
             logger.error("consumer %s cannot be read at block %d: %s", consumer_id, height, error)
+            self._next_sync = 0.0
             return None
-        return ConsumerState(consumer_id, consumer.phase, consumer.spawn_time)
+        # As in the listing, so that an event is the same whichever way the change was found.
+        spawn_time = consumer.spawn_time if consumer.phase is Phase.INITIALIZED else None
+        return ConsumerState(consumer_id, consumer.phase, spawn_time)
 
     async def _read_at(self, height: int, read: Callable[..., Answer], *arguments: object) -> Answer:
         """Read something of a block that the node announced but may not have stored yet."""
@@ -602,7 +622,9 @@ class Source:
                 announced.add(change.consumer_id)
         except asyncio.CancelledError:
             # The endpoint failed while the queue was full: the block comes again, what is on the queue must not.
-            self._follower, _ = self._follower.observe((state for state in states if state.consumer_id in announced), block)
+            self._follower, _ = self._follower.observe(
+                (state for state in states if state.consumer_id in announced), block
+            )
             raise
         self._follower = follower
         self._height, self._hash = header.height, header.hash
@@ -628,9 +650,12 @@ def _outgoing(chain_id: str, change: PhaseChange) -> dict[str, Any]:
         height=change.block.height,
         block_time=change.block.time,
         spawn_time=change.spawn_time,
-        produced_at=datetime.now(timezone.utc),
+        produced_at=datetime.now(UTC),
     )
-    logger.info("consumer %s is %s (was %s) at block %d", *(event[name] for name in ("consumer_id", "phase", "previous_phase", "height")))
+    logger.info(
+        "consumer %s is %s (was %s) at block %d",
+        *(event[name] for name in ("consumer_id", "phase", "previous_phase", "height")),
+    )
     return event
 
 
