@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the launch block being readable to the consumer's first block: the monitors beside plain processes, in one run.
+
+`make bench`. Needs the devnet of `make quick-start`. Prints seconds and the ratio; there is no threshold.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from tests.testbed import cluster
+from tests.testbed.devnet import Devnet
+from tests.testbed.errors import TestbedError
+from tests.testbed.parts import CHAIN
+from tests.testbed.quick_start import DIRECTORY
+
+MEMBERS = ("alice", "bob")
+POLL_SECONDS = 0.02
+LIMIT_SECONDS = 180.0
+
+
+def poll(what: str, condition: Callable[[], bool]) -> float:
+    """Return the moment at which ``condition`` holds."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TestbedError(f"benchmark: {what}: not after {LIMIT_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    return time.monotonic()
+
+
+def operation(name: str, **parameters: Any) -> dict[str, Any]:
+    """Call what a module calls."""
+    import importlib
+
+    found = importlib.import_module(f"ansible_collections.interchain.security.plugins.module_utils.operations.{name}")
+    validated = ArgumentSpecValidator(found.ARGUMENT_SPEC).validate(parameters)
+    if validated.error_messages:
+        raise TestbedError("; ".join(validated.error_messages))
+    result: dict[str, Any] = found.run(validated.validated_parameters, False)
+    return result
+
+
+def launch_readable(devnet: Devnet, consumer_id: str) -> float:
+    """Return the moment at which the provider first says that the consumer is launched."""
+    url = devnet.rpc_url()
+    from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+
+    client = ProviderClient([url])
+    return poll("the launch", lambda: client.consumer(consumer_id).phase.value == "launched")
+
+
+def create(devnet: Devnet, chain_id: str, spawn_in: int) -> str:
+    created = operation(
+        "consumer",
+        provider_rpc_url=[devnet.rpc_url()],
+        mnemonic_file=str(devnet.directory / "owner.mnemonic"),
+        chain_id=chain_id,
+        spawn_time=f"+{spawn_in}s",
+    )
+    return str(created["consumer_id"])
+
+
+def first_block(devnet: Devnet, url: str) -> bool:
+    try:
+        return int(devnet.rpc("status", url)["sync_info"]["latest_block_height"]) >= 1
+    except OSError:
+        return False
+
+
+def with_processes(devnet: Devnet, folder: Path) -> float:
+    """Launch a consumer with plain processes, everything prepared; return the seconds to the first block."""
+    url = devnet.rpc_url()
+    consumer_id = create(devnet, f"plain-{int(time.time())}", 20)
+    homes = {name: folder / name for name in MEMBERS}
+    program = str(CHAIN.ensure() / "interchain-security-cd")
+    for name, home in homes.items():
+        subprocess.run(
+            [program, "init", "base", "--chain-id", "base", "--home", str(home)], check=True, capture_output=True
+        )
+        key = folder / f"{name}.json"
+        operation(
+            "opt_in",
+            provider_rpc_url=[url],
+            mnemonic_file=str(devnet.directory / f"{name}.mnemonic"),
+            consumer_id=consumer_id,
+            key_file=str(key),
+        )
+        shutil.copy(key, home / "config/priv_validator_key.json")
+    base = (homes["alice"] / "config/genesis.json").read_text()
+    node = subprocess.run(
+        [program, "comet", "show-node-id", "--home", str(homes["alice"])], check=True, capture_output=True, text=True
+    )
+    started = launch_readable(devnet, consumer_id)
+    genesis = operation("consumer_genesis", provider_rpc_url=[url], consumer_id=consumer_id, base_genesis=base)[
+        "genesis"
+    ]
+    running = []
+    try:
+        for number, home in enumerate(homes.values()):
+            (home / "config/genesis.json").write_text(genesis)
+            arguments = [
+                "start",
+                "--home",
+                str(home),
+                "--minimum-gas-prices",
+                "0stake",
+                "--grpc.enable=false",
+                "--api.enable=false",
+            ]
+            arguments += ["--rpc.laddr", f"tcp://127.0.0.1:{47657 + number}", "--rpc.pprof_laddr", ""]
+            arguments += ["--p2p.laddr", f"tcp://127.0.0.1:{47757 + number}"]
+            if number:
+                arguments += ["--p2p.persistent_peers", f"{(node.stdout or node.stderr).strip()}@127.0.0.1:47757"]
+            with (home / "log").open("wb") as log:
+                running.append(
+                    subprocess.Popen(
+                        [program, *arguments], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                    )
+                )
+        return poll("the first block of the processes", lambda: first_block(devnet, "http://127.0.0.1:47657")) - started
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def with_monitors(devnet: Devnet) -> tuple[float, float]:
+    """Let the monitors launch a consumer; return the seconds to the pod object and to the first block."""
+    consumer_id = create(devnet, f"monitored-{int(time.time())}", 40)
+    namespace = f"alice-consumer-{consumer_id}"
+    started = launch_readable(devnet, consumer_id)
+    pod = poll("the pod", lambda: devnet.get("pod", "node-0", namespace) is not None)
+    service = devnet.get("service", "node", namespace)
+    if service is None:
+        raise TestbedError(f"benchmark: {namespace} has a pod but no service")
+    block = poll("the first block", lambda: first_block(devnet, f"http://{service['spec']['clusterIP']}:26657"))
+    return pod - started, block - started
+
+
+def main() -> int:
+    """Run both and print the figures as one line of JSON."""
+    devnet = Devnet(DIRECTORY, cluster.kubeconfig(), cluster.addresses())
+    try:
+        if devnet.prepare() or devnet.height() == 0:
+            raise TestbedError("there is no running devnet: run `make quick-start` first")
+        pod, block = with_monitors(devnet)
+        for name in MEMBERS:  # so that only the benchmark opts in to what the processes launch
+            devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=0")
+            poll(f"{name}'s monitor to go", lambda name=name: devnet.get("pod", "monitor-0", f"{name}-monitor") is None)  # type: ignore[misc]
+        with tempfile.TemporaryDirectory() as folder:
+            plain = with_processes(devnet, Path(folder))
+    except TestbedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        for name in MEMBERS:
+            devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=1")
+    figures = {
+        "pod_object_seconds": pod,
+        "first_block_seconds": block,
+        "processes_seconds": plain,
+        "ratio": block / plain,
+    }
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
