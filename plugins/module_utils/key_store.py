@@ -58,9 +58,7 @@ class FileKeyStore:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyStoreError(
-                f"the key file {self._path} cannot be read: {error}"
-            ) from error
+            raise KeyStoreError(f"the key file {self._path} cannot be read: {error}") from error
 
     def create(self, key: ConsensusKey) -> None:
         """Write the file beside its place, sync it to disk and link it there; a file that exists is never replaced."""
@@ -92,26 +90,16 @@ class FileKeyStore:
 class SecretKeyStore:
     """A Secret of the validator's own namespace, in etcd before :meth:`create` returns."""
 
-    def __init__(
-        self, namespace: str, name: str, consumer_id: str, kubeconfig: str | None = None
-    ) -> None:
+    def __init__(self, namespace: str, name: str, consumer_id: str, kubeconfig: str | None = None) -> None:
         self._namespace, self._name, self._consumer_id = namespace, name, consumer_id
         try:
-            if (
-                kubeconfig is None
-                and "KUBERNETES_SERVICE_HOST" in os.environ
-                and "KUBECONFIG" not in os.environ
-            ):
+            if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
                 kubernetes.config.load_incluster_config()
                 configuration = None
             else:
                 configuration = kubernetes.client.Configuration()
-                kubernetes.config.load_kube_config(
-                    kubeconfig, client_configuration=configuration
-                )
-            self._api = kubernetes.client.CoreV1Api(
-                kubernetes.client.ApiClient(configuration)
-            )
+                kubernetes.config.load_kube_config(kubeconfig, client_configuration=configuration)
+            self._api = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
         except kubernetes.config.ConfigException as error:
             raise KeyStoreError(
                 f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig"
@@ -128,12 +116,8 @@ class SecretKeyStore:
         except urllib3.exceptions.HTTPError as error:
             raise self._failed("read", error) from error
         if not secret.data or KEY_FILE not in secret.data:
-            raise KeyStoreError(
-                f"Secret {self._namespace}/{self._name} has no {KEY_FILE}: remove it or put the key in"
-            )
-        return consensus_key.from_key_file(
-            base64.b64decode(secret.data[KEY_FILE]).decode()
-        )
+            raise KeyStoreError(f"Secret {self._namespace}/{self._name} has no {KEY_FILE}: remove it or put the key in")
+        return consensus_key.from_key_file(base64.b64decode(secret.data[KEY_FILE]).decode())
 
     def create(self, key: ConsensusKey) -> None:
         """Create the Secret; it is never replaced."""
@@ -159,6 +143,4 @@ class SecretKeyStore:
             404: "there is no such namespace",
             409: "a Secret of that name appeared meanwhile",
         }.get(status or 0, f"{type(error).__name__} {status or ''}".strip())
-        return KeyStoreError(
-            f"failed to {verb} Secret {self._namespace}/{self._name}: {cause}; nothing was sent"
-        )
+        return KeyStoreError(f"failed to {verb} Secret {self._namespace}/{self._name}: {cause}; nothing was sent")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
 from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain import (
     account_key,
@@ -41,9 +42,7 @@ class Operation(Protocol):
         """Do it and return the module's result; InterchainError when it cannot be done."""
 
 
-def execute(
-    operation: Operation, params: dict[str, Any], check_mode: bool
-) -> dict[str, Any]:
+def execute(operation: Operation, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Run an operation and return a module result, ``failed`` with one clear ``msg`` when it cannot be done."""
     missing = [name for name, present in LIBRARIES.items() if not present]
     if missing:
@@ -60,9 +59,7 @@ def execute(
 
 def run_module(operation: Operation) -> None:
     """The main() of each module."""
-    module = AnsibleModule(
-        argument_spec=operation.ARGUMENT_SPEC, supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=operation.ARGUMENT_SPEC, supports_check_mode=True)
     result = execute(operation, module.params, module.check_mode)
     if result.get("failed"):
         module.fail_json(**result)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.interchain.security.plugins.module_utils.runner import (
     Operation,
     execute,
@@ -24,24 +25,18 @@ class OperationAction(ActionBase):
     _supports_diff = True
     operation: ClassVar[Operation]
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Check the arguments as the module would and run the operation."""
         result = super().run(tmp, task_vars)
         del tmp
-        validated = ArgumentSpecValidator(self.operation.ARGUMENT_SPEC).validate(
-            self._task.args
-        )
+        validated = ArgumentSpecValidator(self.operation.ARGUMENT_SPEC).validate(self._task.args)
         if validated.error_messages:
             return {
                 **result,
                 "failed": True,
                 "msg": "; ".join(validated.error_messages),
             }
-        outcome = execute(
-            self.operation, validated.validated_parameters, self._task.check_mode
-        )
+        outcome = execute(self.operation, validated.validated_parameters, self._task.check_mode)
         if not self._task.diff:
             outcome.pop("diff", None)
         return {**result, **outcome}

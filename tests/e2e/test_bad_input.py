@@ -9,6 +9,9 @@ import pytest
 
 from tests.testbed.devnet import Devnet
 
+# Launches wait for block times and spawn times; a hang still ends here.
+pytestmark = pytest.mark.timeout(900)
+
 
 def state(devnet: Devnet) -> tuple[Any, ...]:
     """What must not change: consumers on the chain and namespaces, Secrets and memories in the cluster."""

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.interchain.security.plugins.module_utils.operations import consumer as consumer_operation
 
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer as consumer_operation
 from tests.testbed.devnet import POWERS, Devnet
+
+# Launches wait for block times and spawn times; a hang still ends here.
+pytestmark = pytest.mark.timeout(900)
 
 MEMBERS = ("alice", "bob")
 CHAIN_ID = "life-1"

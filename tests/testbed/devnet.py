@@ -261,12 +261,13 @@ class Devnet:
         """Return the result of a GET on a node's RPC, by default alice's provider node."""
         import urllib.request
 
-        with urllib.request.urlopen(f"{base or self.rpc_url()}/{path}", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{base or self.rpc_url()}/{path}", timeout=10) as answer:
             return json.load(answer)["result"]
 
     def consumers(self) -> list[dict[str, Any]]:
         """Return all consumers as the module consumer_info gives them."""
         from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
         from ansible_collections.interchain.security.plugins.module_utils.operations import (
             consumer_info,
         )
@@ -327,7 +328,6 @@ class Devnet:
         command = [
             str(ROOT / ".venv/bin/ansible-playbook"),
             f"interchain.security.{name}",
-            *options,
         ]
         if inventory.is_file():
             command += ["-i", str(inventory)]

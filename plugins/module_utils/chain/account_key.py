@@ -43,11 +43,7 @@ class AccountKey:
 def from_mnemonic(mnemonic: str, prefix: str = "cosmos") -> AccountKey:
     """Derive the key of path m/44'/118'/0'/0/0; InvalidInput when the text is no valid mnemonic."""
     try:
-        private_key = PrivateKey(
-            derive_child_key_from_mnemonic(
-                " ".join(mnemonic.split()), path=COSMOS_HD_PATH
-            )
-        )
+        private_key = PrivateKey(derive_child_key_from_mnemonic(" ".join(mnemonic.split()), path=COSMOS_HD_PATH))
     except Exception as error:  # cosmpy and its libraries raise many kinds; none may carry the mnemonic into a message
         raise InvalidInput(
             f"the mnemonic cannot be used ({type(error).__name__}): expected 12 or 24 words of BIP-39"
@@ -58,9 +54,7 @@ def from_mnemonic(mnemonic: str, prefix: str = "cosmos") -> AccountKey:
 def read_mnemonic(mnemonic: str | None, mnemonic_file: str | None) -> str:
     """Return the mnemonic given directly or in a file; exactly one of the two must be given."""
     if bool(mnemonic) == bool(mnemonic_file):
-        raise InvalidInput(
-            "give exactly one of mnemonic and mnemonic_file: the key that signs the transaction"
-        )
+        raise InvalidInput("give exactly one of mnemonic and mnemonic_file: the key that signs the transaction")
     if mnemonic:
         return mnemonic
     try:

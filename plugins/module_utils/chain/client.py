@@ -61,9 +61,7 @@ PAGE_SIZE = 20
 FUTURE_SECONDS = 3.0
 FUTURE_POLL_SECONDS = 0.1
 LARGEST_ANSWER = 64 * 1024 * 1024
-ZERO_TIME_SECONDS = (
-    -62135596800
-)  # 0001-01-01T00:00:00Z, how the chain writes "no spawn time"
+ZERO_TIME_SECONDS = -62135596800  # 0001-01-01T00:00:00Z, how the chain writes "no spawn time"
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,7 @@ def parse_time(text: str) -> datetime:
     if not found:
         raise QueryFailed(f"the node sent a time in an unknown form: {text[:60]!r}")
     micro = (found[2] or "").ljust(6, "0")[:6]
-    return datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(
-        microsecond=int(micro), tzinfo=UTC
-    )
+    return datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(microsecond=int(micro), tzinfo=UTC)
 
 
 class ProviderClient:
@@ -116,9 +112,7 @@ class ProviderClient:
     otherwise. ``timeout`` is in seconds for each request.
     """
 
-    def __init__(
-        self, urls: Sequence[str], chain_id: str | None = None, timeout: float = 10.0
-    ) -> None:
+    def __init__(self, urls: Sequence[str], chain_id: str | None = None, timeout: float = 10.0) -> None:
         self._urls = [checked_url(url) for url in urls]
         if not self._urls:
             raise InvalidInput(
@@ -174,22 +168,16 @@ class ProviderClient:
                 for part in response.iter_bytes():
                     body += part
                     if len(body) > LARGEST_ANSWER:
-                        raise ChainUnreachable(
-                            f"{url} sent more than {LARGEST_ANSWER} bytes for {method}"
-                        )
+                        raise ChainUnreachable(f"{url} sent more than {LARGEST_ANSWER} bytes for {method}")
             answer = json.loads(body)
             error = answer.get("error")
             if not error:
                 return answer["result"]
             text = f"{error.get('message', '')} {error.get('data', '')}".strip()
         except httpx.HTTPError as failure:
-            raise ChainUnreachable(
-                f"{url} does not answer: {failure or type(failure).__name__}"
-            ) from failure
+            raise ChainUnreachable(f"{url} does not answer: {failure or type(failure).__name__}") from failure
         except (ValueError, KeyError, AttributeError) as failure:
-            raise ChainUnreachable(
-                f"{url} does not answer like a CometBFT node: is it the RPC address?"
-            ) from failure
+            raise ChainUnreachable(f"{url} does not answer like a CometBFT node: is it the RPC address?") from failure
         raise _query_error(f"{method} on {url}: {text}")
 
     def status(self) -> NodeStatus:
@@ -226,9 +214,7 @@ class ProviderClient:
     def transaction(self, tx_hash: str) -> TransactionResult | None:
         """Return the transaction with that hash (upper-case hex), or None when it is in no block."""
         try:
-            found = self.rpc(
-                "tx", hash=base64.b64encode(bytes.fromhex(tx_hash)).decode()
-            )
+            found = self.rpc("tx", hash=base64.b64encode(bytes.fromhex(tx_hash)).decode())
         except QueryFailed as error:
             if "not found" in str(error):
                 return None
@@ -243,10 +229,7 @@ class ProviderClient:
             events=tuple(
                 Event(
                     event["type"],
-                    {
-                        pair["key"]: pair.get("value") or ""
-                        for pair in event["attributes"]
-                    },
+                    {pair["key"]: pair.get("value") or "" for pair in event["attributes"]},
                     f"tx/{position}",
                 )
                 for position, event in enumerate(result.get("events") or [])
@@ -264,18 +247,12 @@ class ProviderClient:
 
     # -- queries of the application ----------------------------------------------------------------------------------------
 
-    def query(
-        self, path: str, request: Any, response_class: Any, height: int = 0
-    ) -> Any:
+    def query(self, path: str, request: Any, response_class: Any, height: int = 0) -> Any:
         """Run a gRPC query through ``abci_query`` and return its answer; ``height`` 0 is the newest."""
         try:
-            return response_class.FromString(
-                self._abci_query(path, request.SerializeToString(), height)
-            )
+            return response_class.FromString(self._abci_query(path, request.SerializeToString(), height))
         except DecodeError as failure:
-            raise QueryFailed(
-                f"{self.url} sent an answer to {path} that cannot be read"
-            ) from failure
+            raise QueryFailed(f"{self.url} sent an answer to {path} that cannot be read") from failure
 
     def simulated_gas(self, raw_transaction: bytes) -> int:
         """Return the gas that a signed transaction would use. It asks the application itself: a node may have no gRPC."""
@@ -283,9 +260,7 @@ class ProviderClient:
         try:
             return int(json.loads(answer)["gas_info"]["gas_used"])
         except (ValueError, KeyError, TypeError) as failure:
-            raise QueryFailed(
-                f"{self.url} sent an answer to a simulation that cannot be read"
-            ) from failure
+            raise QueryFailed(f"{self.url} sent an answer to a simulation that cannot be read") from failure
 
     def _abci_query(self, path: str, data: bytes, height: int) -> bytes:
         deadline = time.monotonic() + FUTURE_SECONDS
@@ -299,14 +274,10 @@ class ProviderClient:
             )["response"]
             if int(response.get("code") or 0) == 0:
                 return base64.b64decode(response.get("value") or "")
-            error = _query_error(
-                f"{path.rsplit('/', 1)[-1]} at height {height or 'latest'}: {response.get('log', '')}"
-            )
+            error = _query_error(f"{path.rsplit('/', 1)[-1]} at height {height or 'latest'}: {response.get('log', '')}")
             if not isinstance(error, HeightInFuture) or time.monotonic() > deadline:
                 raise error
-            time.sleep(
-                FUTURE_POLL_SECONDS
-            )  # a block can be read a moment before its state can
+            time.sleep(FUTURE_POLL_SECONDS)  # a block can be read a moment before its state can
 
     def provider_query(self, name: str, height: int = 0, **fields: Any) -> Any:
         """Run a query of the provider module by the name of its messages, e.g. ``QueryConsumerChain``."""
@@ -318,21 +289,15 @@ class ProviderClient:
             height,
         )
 
-    def consumers(
-        self, phase: Phase | None = None, height: int = 0
-    ) -> list[ConsumerSummary]:
+    def consumers(self, phase: Phase | None = None, height: int = 0) -> list[ConsumerSummary]:
         """Return all consumers, in order of consumer_id, read in pages."""
         found: list[ConsumerSummary] = []
         page: dict[str, Any] = {"limit": PAGE_SIZE}
         while True:
             number = 0 if phase is None else list(Phase).index(phase) + 1
-            answer = self.provider_query(
-                "QueryConsumerChains", height, phase=number, pagination=page
-            )
+            answer = self.provider_query("QueryConsumerChains", height, phase=number, pagination=page)
             found += [
-                ConsumerSummary(
-                    chain.consumer_id, chain.chain_id, Phase.from_chain(chain.phase)
-                )
+                ConsumerSummary(chain.consumer_id, chain.chain_id, Phase.from_chain(chain.phase))
                 for chain in answer.chains
             ]
             if not answer.pagination.next_key:
@@ -342,9 +307,7 @@ class ProviderClient:
     def consumer(self, consumer_id: str, height: int = 0) -> Consumer:
         """Return a consumer; ConsumerNotFound when the provider knows none of that id."""
         try:
-            answer = self.provider_query(
-                "QueryConsumerChain", height, consumer_id=consumer_id
-            )
+            answer = self.provider_query("QueryConsumerChain", height, consumer_id=consumer_id)
         except ConsumerNotFound as error:
             raise ConsumerNotFound(
                 f"the provider knows no consumer {consumer_id} at height {height or 'latest'}"
@@ -372,21 +335,16 @@ class ProviderClient:
     def opted_in(self, consumer_id: str, height: int = 0) -> list[str]:
         """Return the provider consensus addresses of the validators that are opted in; empty once the consumer has stopped."""
         try:
-            answer = self.provider_query(
-                "QueryConsumerChainOptedInValidators", height, consumer_id=consumer_id
-            )
+            answer = self.provider_query("QueryConsumerChainOptedInValidators", height, consumer_id=consumer_id)
         except ConsumerNotFound:
             return []
         return list(answer.validators_provider_addresses)
 
     def consumer_keys(self, consumer_id: str, height: int = 0) -> dict[str, str]:
         """Return the keys assigned for a consumer: provider consensus address to consumer public key (base64)."""
-        answer = self.provider_query(
-            "QueryAllPairsValConsAddrByConsumer", height, consumer_id=consumer_id
-        )
+        answer = self.provider_query("QueryAllPairsValConsAddrByConsumer", height, consumer_id=consumer_id)
         return {
-            pair.provider_address: public_key_base64(pair.consumer_key.ed25519)
-            for pair in answer.pair_val_con_addr
+            pair.provider_address: public_key_base64(pair.consumer_key.ed25519) for pair in answer.pair_val_con_addr
         }
 
     def ccv_genesis(self, consumer_id: str) -> dict[str, Any]:
@@ -400,9 +358,7 @@ class ProviderClient:
         try:
             consensus = state["provider"]["consensus_state"]
             # CometBFT's own type: written in hex where protobuf's JSON would have base64.
-            consensus["next_validators_hash"] = (
-                base64.b64decode(consensus["next_validators_hash"]).hex().upper()
-            )
+            consensus["next_validators_hash"] = base64.b64decode(consensus["next_validators_hash"]).hex().upper()
         except KeyError as missing:
             raise QueryFailed(
                 f"the provider has no complete CCV genesis for consumer {consumer_id}: {missing} is missing"
@@ -434,9 +390,7 @@ class ProviderClient:
         )
         account = messages.auth_pb2.BaseAccount()
         if not answer.account.Unpack(account):
-            raise QueryFailed(
-                f"{address} is an account of a type that cannot sign here: {answer.account.type_url}"
-            )
+            raise QueryFailed(f"{address} is an account of a type that cannot sign here: {answer.account.type_url}")
         return account.account_number, account.sequence
 
 
@@ -444,18 +398,14 @@ def checked_url(text: str) -> str:
     """Return an RPC address without a trailing slash; ``tcp://`` counts as ``http://``. InvalidInput for anything else."""
     url = re.sub(r"^tcp://", "http://", text.strip()).rstrip("/")
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
-        raise InvalidInput(
-            f"not an RPC address: {text[:80]!r}; expected e.g. http://127.0.0.1:26657"
-        )
+        raise InvalidInput(f"not an RPC address: {text[:80]!r}; expected e.g. http://127.0.0.1:26657")
     return url
 
 
 def _moment(timestamp: Any) -> datetime | None:
     if timestamp.seconds in (0, ZERO_TIME_SECONDS):
         return None
-    return datetime.fromtimestamp(timestamp.seconds, UTC).replace(
-        microsecond=timestamp.nanos // 1000
-    )
+    return datetime.fromtimestamp(timestamp.seconds, UTC).replace(microsecond=timestamp.nanos // 1000)
 
 
 def _validator(entry: Any) -> Validator:
@@ -465,14 +415,10 @@ def _validator(entry: Any) -> Validator:
         moniker=entry.description.moniker,
         tokens=int(entry.tokens),
         jailed=entry.jailed,
-        status={1: BondStatus.UNBONDED, 2: BondStatus.UNBONDING, 3: BondStatus.BONDED}[
-            entry.status
-        ],
+        status={1: BondStatus.UNBONDED, 2: BondStatus.UNBONDING, 3: BondStatus.BONDED}[entry.status],
         details=entry.description.details,
         # cosmos.crypto.ed25519.PubKey { bytes key = 1 }: tag and length take two bytes.
-        consensus_public_key=key.value[2:]
-        if key.type_url == "/cosmos.crypto.ed25519.PubKey"
-        else b"",
+        consensus_public_key=key.value[2:] if key.type_url == "/cosmos.crypto.ed25519.PubKey" else b"",
     )
 
 

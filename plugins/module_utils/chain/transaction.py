@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import (
     AccountKey,
@@ -35,6 +35,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.genesis im
     DENOM,
 )
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
+
+_T = TypeVar("_T")
 
 TIMEOUT_BLOCKS = 20
 GAS_FACTOR = Decimal("1.5")
@@ -56,9 +58,7 @@ class GasPrice:
         """Read e.g. ``0.01stake``."""
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(.+)", text.strip())
         if not found or not DENOM.fullmatch(found[2]):
-            raise InvalidInput(
-                f"gas_prices must be a number and a denom such as 0.01stake, not {text[:40]!r}"
-            )
+            raise InvalidInput(f"gas_prices must be a number and a denom such as 0.01stake, not {text[:40]!r}")
         return cls(Decimal(found[1]), found[2])
 
 
@@ -71,9 +71,7 @@ class Signer:
     confirm_seconds: float = 60.0
 
 
-def send(
-    client: ProviderClient, signer: Signer, message: Any, type_name: str
-) -> TransactionResult:
+def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
     """Send one message and return its transaction once it is in a block and succeeded.
 
     ``type_name`` is the full name of the message (``package.Message``). TransactionFailed when the chain refuses it or it
@@ -84,19 +82,13 @@ def send(
             return _send_once(client, signer, message, type_name)
         except TransactionFailed as error:
             # Another transaction of the same account came first. This one is void, so signing anew is safe.
-            if (
-                error.code != SDK_WRONG_SEQUENCE
-                or error.codespace != "sdk"
-                or attempt == SEQUENCE_ATTEMPTS
-            ):
+            if error.code != SDK_WRONG_SEQUENCE or error.codespace != "sdk" or attempt == SEQUENCE_ATTEMPTS:
                 raise
             _wait_for_next_block(client, signer.confirm_seconds)
     raise AssertionError("unreachable")
 
 
-def _send_once(
-    client: ProviderClient, signer: Signer, message: Any, type_name: str
-) -> TransactionResult:
+def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
     status = client.status()
     account_number, sequence = client.account(signer.key.account_address)
     body = messages.tx_pb2.TxBody(timeout_height=status.latest_height + TIMEOUT_BLOCKS)
@@ -114,9 +106,7 @@ def _send_once(
             account_number=account_number,
         )
         signature = signer.key.sign(document.SerializeToString())
-        raw = messages.tx_pb2.TxRaw(
-            body_bytes=body_bytes, auth_info_bytes=auth, signatures=[signature]
-        )
+        raw = messages.tx_pb2.TxRaw(body_bytes=body_bytes, auth_info_bytes=auth, signatures=[signature])
         return bytes(raw.SerializeToString())
 
     raw = signed(_simulated_gas(client, signed(0)))
@@ -125,9 +115,7 @@ def _send_once(
         code, codespace, log = client.broadcast(raw)
     except (ChainUnreachable, QueryFailed) as error:
         if ALREADY_IN_CACHE not in str(error) and isinstance(error, QueryFailed):
-            raise TransactionFailed(
-                f"the node did not take transaction {tx_hash}: {error}"
-            ) from error
+            raise TransactionFailed(f"the node did not take transaction {tx_hash}: {error}") from error
         code, codespace, log = 0, "", ""  # it may have been taken: the hash tells
     if code != 0:
         raise TransactionFailed(
@@ -148,9 +136,7 @@ def _send_once(
 def _auth_info(signer: Signer, sequence: int, gas: int) -> Any:
     info = messages.tx_pb2.AuthInfo()
     entry = info.signer_infos.add(sequence=sequence)
-    entry.public_key.Pack(
-        messages.secp256k1_pb2.PubKey(key=signer.key.public_key), type_url_prefix="/"
-    )
+    entry.public_key.Pack(messages.secp256k1_pb2.PubKey(key=signer.key.public_key), type_url_prefix="/")
     entry.mode_info.single.mode = messages.signing_pb2.SIGN_MODE_DIRECT
     info.fee.gas_limit = gas
     amount = int((signer.gas_price.amount * gas).to_integral_value(ROUND_CEILING))
@@ -172,9 +158,7 @@ def _simulated_gas(client: ProviderClient, raw: bytes) -> int:
     return int((GAS_FACTOR * used).to_integral_value(ROUND_CEILING))
 
 
-def _confirm(
-    client: ProviderClient, tx_hash: str, timeout_height: int, seconds: float
-) -> TransactionResult:
+def _confirm(client: ProviderClient, tx_hash: str, timeout_height: int, seconds: float) -> TransactionResult:
     """Look a transaction up until it is in a block or the chain is past its timeout height."""
 
     def look() -> TransactionResult | None:
@@ -205,7 +189,7 @@ def _wait_for_next_block(client: ProviderClient, seconds: float) -> None:
     )
 
 
-def _poll(look: Callable[[], Any], seconds: float, message: str) -> Any:
+def _poll(look: Callable[[], _T | None], seconds: float, message: str) -> _T:
     deadline = time.monotonic() + seconds
     reason = ""
     while True:

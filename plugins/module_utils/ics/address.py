@@ -32,7 +32,7 @@ def decode(address: str) -> tuple[str, bytes]:
 
 def encode(prefix: str, raw: bytes) -> str:
     """Return the address of ``raw`` under ``prefix``."""
-    return str(bech32.bech32_encode(prefix, bech32.convertbits(raw, 8, 5)))
+    return str(bech32.bech32_encode(prefix, bech32.convertbits(raw, 8, 5) or []))
 
 
 def with_prefix(address: str, prefix: str) -> str:
@@ -44,9 +44,7 @@ def account_of(operator_address: str) -> str:
     """Return the account address of a validator's operator address."""
     prefix, raw = decode(operator_address)
     if not prefix.endswith(OPERATOR_SUFFIX):
-        raise InvalidInput(
-            f"not an operator address (…{OPERATOR_SUFFIX}1…): {operator_address[:80]!r}"
-        )
+        raise InvalidInput(f"not an operator address (…{OPERATOR_SUFFIX}1…): {operator_address[:80]!r}")
     return encode(prefix.removesuffix(OPERATOR_SUFFIX), raw)
 
 

@@ -23,9 +23,7 @@ BECH32 = re.compile(r"[a-z]{1,20}1[02-9ac-hj-np-z]{38,58}")
 DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 )
-_FIELDS = re.compile(
-    r"(?:^|(?<=\s))(?:node=(?P<node>\S*)\s+)?(?:relayer=(?P<relayer>\S*)\s+)?p2p=(?P<p2p>.*)$"
-)
+_FIELDS = re.compile(r"(?:^|(?<=\s))(?:node=(?P<node>\S*)\s+)?(?:relayer=(?P<relayer>\S*)\s+)?p2p=(?P<p2p>.*)$")
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,9 @@ def parse(details: str) -> Announcement:
 def compose(details: str, announcement: Announcement) -> str:
     """Return ``details`` with the announcement in it and the validator's own text kept; InvalidInput when it does not fit."""
     if announcement.node and not NODE_ID.fullmatch(announcement.node):
-        raise InvalidInput(
-            f"node must be 40 hexadecimal digits, not {announcement.node[:60]!r}"
-        )
+        raise InvalidInput(f"node must be 40 hexadecimal digits, not {announcement.node[:60]!r}")
     if announcement.relayer and not BECH32.fullmatch(announcement.relayer):
-        raise InvalidInput(
-            f"relayer must be a bech32 account address, not {announcement.relayer[:80]!r}"
-        )
+        raise InvalidInput(f"relayer must be a bech32 account address, not {announcement.relayer[:80]!r}")
     fields = [f"node={announcement.node}"] if announcement.node else []
     fields += [f"relayer={announcement.relayer}"] if announcement.relayer else []
     fields.append(f"p2p={checked_host(announcement.p2p)}")

@@ -86,16 +86,12 @@ def from_key_file(text: str) -> ConsensusKey:
         raw = base64.b64decode(private["value"], validate=True)
         named = content.get("pub_key", {}).get("value")
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise InvalidInput(
-            "not a CometBFT key file (priv_validator_key.json or node_key.json)"
-        ) from error
+        raise InvalidInput("not a CometBFT key file (priv_validator_key.json or node_key.json)") from error
     if len(raw) != 64:
         raise InvalidInput("the private key of the key file is not 64 bytes long")
     key = _from_seed(raw[:32])
     if raw[32:] != key.public_key or named not in (None, key.public_key_base64):
-        raise InvalidInput(
-            "the private and the public key of the key file do not belong together"
-        )
+        raise InvalidInput("the private and the public key of the key file do not belong together")
     return key
 
 

@@ -38,9 +38,7 @@ class Funding:
 
     def __post_init__(self) -> None:
         if not 0 < self.amount <= LARGEST_AMOUNT:
-            raise InvalidInput(
-                f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}"
-            )
+            raise InvalidInput(f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}")
         if not DENOM.fullmatch(self.denom):
             raise InvalidInput(f"not a denom: {self.denom[:60]!r}")
 
@@ -65,11 +63,7 @@ def funding_of(metadata: str, default: Funding) -> Funding:
             stated.get("relayer_amount", default.amount),
             stated.get("relayer_denom", default.denom),
         )
-        if (
-            isinstance(amount, bool)
-            or not re.fullmatch(r"[0-9]{1,31}", str(amount))
-            or not isinstance(denom, str)
-        ):
+        if isinstance(amount, bool) or not re.fullmatch(r"[0-9]{1,31}", str(amount)) or not isinstance(denom, str):
             return default
         return Funding(int(amount), denom)
     except (
@@ -83,9 +77,7 @@ def funding_of(metadata: str, default: Funding) -> Funding:
         return default
 
 
-def relayer_accounts(
-    validators: Sequence[ConsumerValidator], address_prefix: str
-) -> list[str]:
+def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
     """Return the accounts to fund, in operator address order, each once.
 
     For every validator it is the address that it announced, else its operator's own account, under the consumer's prefix.
@@ -148,12 +140,8 @@ def merge(
                 }
             )
         supply = {coin["denom"]: int(coin["amount"]) for coin in bank["supply"]}
-        supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(
-            accounts
-        )
-        bank["supply"] = [
-            {"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)
-        ]
+        supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(accounts)
+        bank["supply"] = [{"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)]
         bank["balances"].sort(key=lambda balance: str(balance["address"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(

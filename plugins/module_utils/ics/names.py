@@ -18,18 +18,14 @@ CONSUMER_ID = re.compile(r"0|[1-9][0-9]{0,19}")
 def checked_consumer_id(text: str) -> str:
     """Return ``text`` when it is a consumer_id (a uint64 in decimal), else raise InvalidInput."""
     if not CONSUMER_ID.fullmatch(text) or int(text) >= 2**64:
-        raise InvalidInput(
-            f"consumer_id must be a decimal number such as 0 or 17, not {text[:40]!r}"
-        )
+        raise InvalidInput(f"consumer_id must be a decimal number such as 0 or 17, not {text[:40]!r}")
     return text
 
 
 def checked_validator_name(text: str) -> str:
     """Return ``text`` when namespaces can be named after it (DNS label, at most 20 characters), else raise InvalidInput."""
     if not VALIDATOR_NAME.fullmatch(text):
-        raise InvalidInput(
-            f"the validator's name must be a DNS label of at most 20 characters, not {text[:40]!r}"
-        )
+        raise InvalidInput(f"the validator's name must be a DNS label of at most 20 characters, not {text[:40]!r}")
     return text
 
 

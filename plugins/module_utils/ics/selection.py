@@ -31,10 +31,7 @@ class Selection:
 
     def includes(self, operator_address: str) -> bool:
         """Return whether this validator is to opt in."""
-        return any(
-            validator.operator_address == operator_address
-            for validator in self.selected
-        )
+        return any(validator.operator_address == operator_address for validator in self.selected)
 
     def reason(self, operator_address: str) -> str:
         """Return one sentence that explains the outcome for one validator."""
@@ -60,11 +57,7 @@ def select(validators: Sequence[Validator]) -> Selection:
     InvalidInput: some nodes answer a pruned height that way, so it must never read as "not selected".
     """
     bonded = sorted(
-        (
-            validator
-            for validator in validators
-            if validator.status is BondStatus.BONDED
-        ),
+        (validator for validator in validators if validator.status is BondStatus.BONDED),
         key=lambda validator: (-validator.tokens, validator.operator_address),
     )
     total = sum(validator.tokens for validator in bonded)

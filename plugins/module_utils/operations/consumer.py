@@ -74,32 +74,22 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     for name, limit in LIMITS.items():
         if params[name] is not None and not 0 < len(params[name].encode()) <= limit:
             raise InvalidInput(f"{name} must have between 1 and {limit} bytes")
-    consumer_id = (
-        None
-        if params["consumer_id"] is None
-        else checked_consumer_id(params["consumer_id"])
-    )
+    consumer_id = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
     signer = connection.signer(params)
     client = connection.provider_client(params)
     if params["state"] == "absent":
         if consumer_id is None:
-            raise InvalidInput(
-                "state absent needs the consumer_id: a chain_id may belong to several consumers"
-            )
+            raise InvalidInput("state absent needs the consumer_id: a chain_id may belong to several consumers")
         return _remove(client, signer, consumer_id, check_mode)
     if consumer_id is None:
         return _create(client, signer, params, check_mode)
     return _update(client, signer, consumer_id, params, check_mode)
 
 
-def _create(
-    client: ProviderClient, signer: Signer, params: dict[str, Any], check_mode: bool
-) -> dict[str, Any]:
+def _create(client: ProviderClient, signer: Signer, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     chain_id = params["chain_id"]
     if chain_id is None:
-        raise InvalidInput(
-            "a new consumer needs a chain_id; to change an existing one give its consumer_id"
-        )
+        raise InvalidInput("a new consumer needs a chain_id; to change an existing one give its consumer_id")
     spawn_time = _spawn_time(client, params["spawn_time"])
     wanted = {"chain_id": chain_id, "spawn_time": params["spawn_time"]}
     if check_mode:
@@ -110,21 +100,13 @@ def _create(
             "tx_hash": None,
             "diff": {"before": {}, "after": wanted},
         }
-    message = messages.provider_message("MsgCreateConsumer")(
-        submitter=signer.key.account_address, chain_id=chain_id
-    )
+    message = messages.provider_message("MsgCreateConsumer")(submitter=signer.key.account_address, chain_id=chain_id)
     for field, default in METADATA_DEFAULTS.items():
         setattr(message.metadata, field, params[field] or default or chain_id)
     _set_initialization(message.initialization_parameters, chain_id, spawn_time, params)
     message.power_shaping_parameters.SetInParent()
-    sent = transaction.send(
-        client, signer, message, f"{messages.PROVIDER}.MsgCreateConsumer"
-    )
-    found = [
-        event.attributes.get("consumer_id", "")
-        for event in sent.events
-        if event.type == "create_consumer"
-    ]
+    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgCreateConsumer")
+    found = [event.attributes.get("consumer_id", "") for event in sent.events if event.type == "create_consumer"]
     if len(found) != 1 or not is_consumer_id(found[0]):
         raise QueryFailed(
             f"the consumer was created in block {sent.height} but its consumer_id is not in the answer: list the consumers"
@@ -149,9 +131,7 @@ def _update(
     consumer = client.consumer(consumer_id)
     _check_owner(consumer, signer)
     spawn_time = _spawn_time(client, params["spawn_time"])
-    before: dict[str, Any] = {
-        name: getattr(consumer, name) for name in LIMITS if params[name] is not None
-    }
+    before: dict[str, Any] = {name: getattr(consumer, name) for name in LIMITS if params[name] is not None}
     after: dict[str, Any] = {name: params[name] for name in before}
     if spawn_time is not None:
         before["spawn_time"], after["spawn_time"] = (
@@ -167,23 +147,16 @@ def _update(
         "diff": {"before": before, "after": after},
     }
     if changed and consumer.phase in (Phase.STOPPED, Phase.DELETED):
-        raise WrongPhase(
-            f"consumer {consumer_id} is {consumer.phase.value}: it cannot be updated any more"
-        )
+        raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: it cannot be updated any more")
     if (
         changed
         and consumer.phase is Phase.LAUNCHED
-        and {"chain_id", "spawn_time"}
-        & {name for name in after if before[name] != after[name]}
+        and {"chain_id", "spawn_time"} & {name for name in after if before[name] != after[name]}
     ):
-        raise WrongPhase(
-            f"consumer {consumer_id} is launched: its chain_id and spawn_time cannot change any more"
-        )
+        raise WrongPhase(f"consumer {consumer_id} is launched: its chain_id and spawn_time cannot change any more")
     if not changed or check_mode:
         return result
-    message = messages.provider_message("MsgUpdateConsumer")(
-        owner=signer.key.account_address, consumer_id=consumer_id
-    )
+    message = messages.provider_message("MsgUpdateConsumer")(owner=signer.key.account_address, consumer_id=consumer_id)
     if any(name in after for name in METADATA_DEFAULTS):
         for field in METADATA_DEFAULTS:
             setattr(message.metadata, field, after.get(field, getattr(consumer, field)))
@@ -197,22 +170,16 @@ def _update(
             spawn_time or consumer.spawn_time,
             params,
         )
-    result["tx_hash"] = transaction.send(
-        client, signer, message, f"{messages.PROVIDER}.MsgUpdateConsumer"
-    ).hash
+    result["tx_hash"] = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgUpdateConsumer").hash
     result["consumer"] = consumer_result(client.consumer(consumer_id))
     return result
 
 
-def _remove(
-    client: ProviderClient, signer: Signer, consumer_id: str, check_mode: bool
-) -> dict[str, Any]:
+def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode: bool) -> dict[str, Any]:
     try:
         consumer = client.consumer(consumer_id)
     except ConsumerNotFound as error:
-        raise ConsumerNotFound(
-            f"the provider knows no consumer {consumer_id}: nothing to remove"
-        ) from error
+        raise ConsumerNotFound(f"the provider knows no consumer {consumer_id}: nothing to remove") from error
     result: dict[str, Any] = {
         "changed": False,
         "consumer_id": consumer_id,
@@ -236,9 +203,7 @@ def _remove(
         message = messages.provider_message("MsgRemoveConsumer")(
             consumer_id=consumer_id, owner=signer.key.account_address
         )
-        result["tx_hash"] = transaction.send(
-            client, signer, message, f"{messages.PROVIDER}.MsgRemoveConsumer"
-        ).hash
+        result["tx_hash"] = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgRemoveConsumer").hash
         result["consumer"] = consumer_result(client.consumer(consumer_id))
     return result
 
@@ -263,15 +228,11 @@ def _spawn_time(client: ProviderClient, text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidInput(
-            f"spawn_time must be RFC 3339 such as 2026-12-01T12:00:00Z, or +60s, not {text[:40]!r}"
-        )
+        raise InvalidInput(f"spawn_time must be RFC 3339 such as 2026-12-01T12:00:00Z, or +60s, not {text[:40]!r}")
     return moment.astimezone(UTC)
 
 
-def _set_initialization(
-    target: Any, chain_id: str, spawn_time: datetime | None, params: dict[str, Any]
-) -> None:
+def _set_initialization(target: Any, chain_id: str, spawn_time: datetime | None, params: dict[str, Any]) -> None:
     revision = re.fullmatch(r".*[^\n-]-([1-9][0-9]{0,18})", chain_id, re.DOTALL)
     target.initial_height.revision_number = int(revision[1]) if revision else 0
     target.initial_height.revision_height = 1
@@ -282,7 +243,5 @@ def _set_initialization(
     for field in ("unbonding_period", "ccv_timeout_period", "transfer_timeout_period"):
         getattr(target, field).seconds = params[field]
     target.consumer_redistribution_fraction = params["consumer_redistribution_fraction"]
-    target.blocks_per_distribution_transmission = params[
-        "blocks_per_distribution_transmission"
-    ]
+    target.blocks_per_distribution_transmission = params["blocks_per_distribution_transmission"]
     target.historical_entries = params["historical_entries"]

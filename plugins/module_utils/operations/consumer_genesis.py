@@ -41,20 +41,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     consumer_id = checked_consumer_id(params["consumer_id"])
     base = _base(params)
     if not re.fullmatch(r"[a-z]{1,20}", params["address_prefix"]):
-        raise InvalidInput(
-            "address_prefix must be 1 to 20 lower-case letters, e.g. consumer"
-        )
+        raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
     if not re.fullmatch(r"[0-9]{1,31}", params["relayer_amount"]):
-        raise InvalidInput(
-            "relayer_amount must be a whole number of the denom, as text"
-        )
+        raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
     default = genesis.Funding(int(params["relayer_amount"]), params["denom"])
     launch = launch_of(connection.provider_client(params), consumer_id)
     consumer = launch.consumer
     if consumer.spawn_time is None:
-        raise QueryFailed(
-            f"consumer {consumer_id} is launched but the provider names no spawn_time"
-        )
+        raise QueryFailed(f"consumer {consumer_id} is launched but the provider names no spawn_time")
     built = genesis.merge(
         base,
         launch.ccv_genesis,

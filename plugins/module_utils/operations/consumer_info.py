@@ -34,25 +34,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return the consumers that match, all read at one height."""
     client = connection.provider_client(params)
-    wanted = (
-        None
-        if params["consumer_id"] is None
-        else checked_consumer_id(params["consumer_id"])
-    )
+    wanted = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
     height = params["height"] or client.status().latest_height
     operators = {
-        results.consensus_address(validator): validator.operator_address
-        for validator in client.validators(height)
+        results.consensus_address(validator): validator.operator_address for validator in client.validators(height)
     }
     phases = params["phase"] or [phase.value for phase in Phase]
-    if wanted is None:
-        consumer_ids = [
-            entry.consumer_id
-            for entry in client.consumers(height=height)
-            if entry.phase.value in phases
-        ]
-    else:
-        consumer_ids = [wanted]
+    consumer_ids = [wanted] if wanted is not None else [entry.consumer_id for entry in client.consumers(height=height)]
     found = []
     for consumer_id in consumer_ids:
         try:
@@ -60,9 +48,6 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         except ConsumerNotFound:
             continue
         if consumer.phase.value in phases:
-            opted_in = sorted(
-                operators.get(entry, entry)
-                for entry in client.opted_in(consumer_id, height)
-            )
+            opted_in = sorted(operators.get(entry, entry) for entry in client.opted_in(consumer_id, height))
             found.append({**results.consumer_result(consumer), "opted_in": opted_in})
     return {"changed": False, "consumers": found, "height": height}

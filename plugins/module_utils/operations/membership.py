@@ -50,21 +50,14 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
         )
     genesis = client.ccv_genesis(consumer_id)
     try:
-        height = int(
-            genesis["provider"]["client_state"]["latest_height"]["revision_height"]
-        )
+        height = int(genesis["provider"]["client_state"]["latest_height"]["revision_height"])
         members = [
-            (entry["pub_key"]["ed25519"], int(entry["power"]))
-            for entry in genesis["provider"]["initial_val_set"]
+            (entry["pub_key"]["ed25519"], int(entry["power"])) for entry in genesis["provider"]["initial_val_set"]
         ]
     except (KeyError, ValueError, TypeError) as error:
-        raise QueryFailed(
-            f"the CCV genesis of consumer {consumer_id} cannot be used: {error!r}"
-        ) from error
+        raise QueryFailed(f"the CCV genesis of consumer {consumer_id} cannot be used: {error!r}") from error
     if not members:
-        raise QueryFailed(
-            f"the CCV genesis of consumer {consumer_id} names no validator"
-        )
+        raise QueryFailed(f"the CCV genesis of consumer {consumer_id} names no validator")
     assigned = client.consumer_keys(consumer_id, height)
     by_key = {}
     for validator in client.validators(height):
@@ -76,7 +69,6 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
             f"no validator of height {height} has the consumer key {unknown[0]} of the CCV genesis of consumer {consumer_id}"
         )
     validators = tuple(
-        ConsumerValidator(by_key[key].operator_address, key, power, by_key[key].details)
-        for key, power in members
+        ConsumerValidator(by_key[key].operator_address, key, power, by_key[key].details) for key, power in members
     )
     return Launch(consumer, genesis, height, validators)

@@ -71,9 +71,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         None,
     )
     if validator is None:
-        raise InvalidInput(
-            f"{operator}, the operator of the given key, is no validator of the provider chain"
-        )
+        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
     opted_in = consensus_address(validator) in client.opted_in(consumer_id)
     result: dict[str, Any] = {
         "consumer_id": consumer_id,
@@ -96,39 +94,27 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 signer=signer.key.account_address,
                 consumer_id=consumer_id,
             )
-            sent = transaction.send(
-                client, signer, message, f"{messages.PROVIDER}.MsgOptOut"
-            )
+            sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptOut")
             result.update(tx_hash=sent.hash, height=sent.height)
         return {**result, "changed": True, "diff": _diff(True, False)}
 
     stored = store.read()
-    assigned = (
-        client.consumer_keys(consumer_id).get(consensus_address(validator))
-        if opted_in
-        else None
-    )
+    assigned = client.consumer_keys(consumer_id).get(consensus_address(validator)) if opted_in else None
     if opted_in:
         _check_same_key(consumer_id, assigned, stored)
         result["consumer_public_key"] = assigned
         return {**result, "changed": False, "diff": _diff(True, True)}
     if consumer.phase not in OPT_IN_PHASES:
-        raise WrongPhase(
-            f"consumer {consumer_id} is {consumer.phase.value}: opting in is not possible any more"
-        )
+        raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: opting in is not possible any more")
     _check_unused(client, consumer_id, validator, stored)
     if check_mode:
-        result["consumer_public_key"] = (
-            None if stored is None else stored.public_key_base64
-        )
+        result["consumer_public_key"] = None if stored is None else stored.public_key_base64
         return {**result, "changed": True, "diff": _diff(False, True)}
     if stored is None:
         store.create(consensus_key.generate())
         stored = store.read()  # what is signed with later is what the store gives back
         if stored is None:
-            raise KeyStoreError(
-                "the consumer key was stored but cannot be read back; nothing was sent"
-            )
+            raise KeyStoreError("the consumer key was stored but cannot be read back; nothing was sent")
     message = messages.provider_message("MsgOptIn")(
         provider_addr=operator,
         signer=signer.key.account_address,
@@ -152,23 +138,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def _key_store(params: dict[str, Any], consumer_id: str) -> KeyStore:
     if params["key_file"]:
         if params["key_secret"] or params["key_namespace"]:
-            raise InvalidInput(
-                "give either key_file or key_namespace and key_secret, not both"
-            )
+            raise InvalidInput("give either key_file or key_namespace and key_secret, not both")
         return FileKeyStore(params["key_file"])
     for name in ("key_namespace", "key_secret"):
         if not _OBJECT_NAME.fullmatch(params[name] or ""):
             raise InvalidInput(
                 f"{name} must name a Kubernetes object: the consumer key is stored there before opting in (or give key_file)"
             )
-    return SecretKeyStore(
-        params["key_namespace"], params["key_secret"], consumer_id, params["kubeconfig"]
-    )
+    return SecretKeyStore(params["key_namespace"], params["key_secret"], consumer_id, params["kubeconfig"])
 
 
-def _check_same_key(
-    consumer_id: str, assigned: str | None, stored: consensus_key.ConsensusKey | None
-) -> None:
+def _check_same_key(consumer_id: str, assigned: str | None, stored: consensus_key.ConsensusKey | None) -> None:
     """Refuse to go on when the chain knows a key of this validator whose private half is not in the store."""
     if assigned is None:
         raise KeyStoreError(
@@ -194,13 +174,9 @@ def _check_unused(
         raise KeyStoreError(
             "the key store holds the provider's own consensus key: signing two chains with it risks a double sign"
         )
-    owner = {
-        key: holder for holder, key in client.consumer_keys(consumer_id).items()
-    }.get(stored.public_key_base64)
+    owner = {key: holder for holder, key in client.consumer_keys(consumer_id).items()}.get(stored.public_key_base64)
     if owner not in (None, consensus_address(validator)):
-        raise QueryFailed(
-            f"the stored key is already assigned to {owner} on consumer {consumer_id}"
-        )
+        raise QueryFailed(f"the stored key is already assigned to {owner} on consumer {consumer_id}")
     # A key assigned to this validator while it is not opted in: the earlier opt-out kept the assignment, and it is used again.
 
 

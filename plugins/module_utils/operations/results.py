@@ -37,9 +37,7 @@ def consumer_result(consumer: Consumer) -> dict[str, Any]:
         "name": consumer.name,
         "description": consumer.description,
         "metadata": consumer.metadata,
-        "spawn_time": None
-        if consumer.spawn_time is None
-        else rfc3339(consumer.spawn_time),
+        "spawn_time": None if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
         "initial_height": consumer.initial_height[1],
         "connection_id": consumer.connection_id,
         "unbonding_seconds": consumer.unbonding_seconds,
@@ -65,9 +63,5 @@ def validator_result(validator: Validator) -> dict[str, Any]:
 
 def consensus_address(validator: Validator) -> str:
     """Return the provider consensus address of a validator (``...valcons1...``)."""
-    prefix = address.decode(validator.operator_address)[0].removesuffix(
-        address.OPERATOR_SUFFIX
-    )
-    return address.encode(
-        f"{prefix}valcons", address.consensus_bytes(validator.consensus_public_key)
-    )
+    prefix = address.decode(validator.operator_address)[0].removesuffix(address.OPERATOR_SUFFIX)
+    return address.encode(f"{prefix}valcons", address.consensus_bytes(validator.consensus_public_key))

@@ -30,9 +30,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "node": {"type": "str", "default": ""},
     "relayer": {"type": "str", "default": ""},
 }
-UNCHANGED = (
-    "[do-not-modify]"  # the staking module's own word for a field that stays as it is
-)
+UNCHANGED = "[do-not-modify]"  # the staking module's own word for a field that stays as it is
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -46,12 +44,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         None,
     )
     if validator is None:
-        raise InvalidInput(
-            f"{operator}, the operator of the given key, is no validator of the provider chain"
-        )
-    wanted = announcement.Announcement(
-        node=params["node"], relayer=params["relayer"], p2p=params["p2p"]
-    )
+        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
+    wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
     details = announcement.compose(validator.details, wanted)
     result: dict[str, Any] = {
         "changed": details != validator.details,
@@ -66,15 +60,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     for field in ("moniker", "identity", "website", "security_contact"):
         setattr(message.description, field, UNCHANGED)
     message.description.details = details
-    result["tx_hash"] = transaction.send(
-        client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator"
-    ).hash
+    result["tx_hash"] = transaction.send(client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator").hash
     found = next(
-        (
-            entry.details
-            for entry in client.validators()
-            if entry.operator_address == operator
-        ),
+        (entry.details for entry in client.validators() if entry.operator_address == operator),
         None,
     )
     if found != details:

@@ -26,9 +26,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     height = params["height"] or client.status().latest_height
     found = [
         results.validator_result(validator)
-        for validator in sorted(
-            client.validators(height), key=lambda entry: entry.operator_address
-        )
+        for validator in sorted(client.validators(height), key=lambda entry: entry.operator_address)
         if params["operator_address"] in (None, validator.operator_address)
         and params["moniker"] in (None, validator.moniker)
     ]

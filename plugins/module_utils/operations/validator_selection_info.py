@@ -43,7 +43,5 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     operator = params["operator_address"]
     if operator is not None:
-        result.update(
-            is_selected=selection.includes(operator), reason=selection.reason(operator)
-        )
+        result.update(is_selected=selection.includes(operator), reason=selection.reason(operator))
     return result

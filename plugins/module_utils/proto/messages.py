@@ -44,14 +44,15 @@ PROVIDER = "interchain_security.ccv.provider.v1"
 
 
 def _load() -> None:
-    pool = descriptor_pool.Default()
+    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
     for encoded in FILES:
         pool.AddSerializedFile(base64.b64decode(encoded))
 
 
 def provider_message(name: str) -> Any:
     """Return the class of a message of the provider module, e.g. ``MsgOptIn``."""
-    descriptor = descriptor_pool.Default().FindMessageTypeByName(f"{PROVIDER}.{name}")
+    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+    descriptor = pool.FindMessageTypeByName(f"{PROVIDER}.{name}")
     return message_factory.GetMessageClass(descriptor)
 
 
