@@ -427,7 +427,7 @@ ENDINGS = ["closed", "cut", "error message", "silence", "not JSON", "another cha
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nothing_is_lost_when_the_socket_is_lost(ending: str) -> None:
-    chain = FakeChain()
+    chain = FakeChain(states=[{"1": (Phase.STOPPED, None)}])
     connections: list[int] = []
 
     async def node(socket: ServerConnection) -> None:
@@ -443,7 +443,7 @@ def test_nothing_is_lost_when_the_socket_is_lost(ending: str) -> None:
         await socket.send(header(chain, chain.height))
         # What happens while nobody listens:
         chain.add({"0": (Phase.LAUNCHED, None)})
-        chain.add()
+        chain.add({"1": (Phase.DELETED, None)}, silent=True)
         if ending == "cut":
             socket.transport.abort()
         elif ending == "error message":
@@ -467,14 +467,19 @@ def test_nothing_is_lost_when_the_socket_is_lost(ending: str) -> None:
             port = next(iter(server.sockets)).getsockname()[1]
             # The poll is slower than this test, so that only the socket can tell of blocks.
             given_arguments = arguments(
-                provider_rpc_url=f"http://127.0.0.1:{port}", poll_interval=600, silence_timeout=0.3
+                provider_rpc_url=f"http://127.0.0.1:{port}", poll_interval=600, sync_interval=600, silence_timeout=0.3
             )
             async with Run(given_arguments, lambda url: FakeClient(chain), listen=None) as run:
-                await run.until(lambda: len(run.phases()) >= 3)
-        assert run.phases() == [
+                await run.until(lambda: len(run.phases()) >= 5)
+        assert [change for change in run.phases() if change[0] == "0"] == [
             ("0", "none", "initialized"),
             ("0", "initialized", "launched"),
             ("0", "launched", "stopped"),
+        ]
+        # No event tells of a deletion, so it is the reading of all consumers after a reconnection that finds it.
+        assert [change for change in run.phases() if change[0] == "1"] == [
+            ("1", "none", "stopped"),
+            ("1", "stopped", "deleted"),
         ]
         assert len(connections) == 2
 

@@ -665,4 +665,7 @@ async def _as_coroutine(work: Awaitable[None]) -> None:
 
 async def main(queue: Queue, args: dict[str, Any]) -> None:
     """Entry point of ansible-rulebook. Raises ValueError for an option that cannot be used, before anything else is done."""
-    await Source(queue, Arguments.from_args(args)).run()
+    arguments = Arguments.from_args(args)
+    # It writes a line for each request, some for every block.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    await Source(queue, arguments).run()
