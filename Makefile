@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Thin: each target calls the set-up, the testbed or a playbook.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+TESTBED := .venv/bin/python -m tests.testbed
+# What create-consumer, show-consumer and remove-consumer take from the command line.
+export CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME SPAWN_TIME UNBONDING_PERIOD
+
+.PHONY: help setup quick-start test lint unit bench testbed testbed-down status logs \
+	list-consumers show-consumer create-consumer remove-consumer clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
+
+setup: ## Install what the other targets need (.venv, .build, Debian packages); repeats nothing
+	@scripts/setup
+
+quick-start: setup ## From nothing to a consumer chain launched by the monitors of three validators
+	@.venv/bin/python -m tests.testbed.quick_start
+
+test: setup ## Run all tests: lint, sanity, build, unit, e2e
+	@scripts/test
+
+lint: setup ## Run the linters and the type checker only
+	@scripts/test lint
+
+unit: setup ## Run the unit tests only
+	@scripts/test unit
+
+bench: setup ## Measure a launch beside the same steps done by plain processes
+	@.venv/bin/python -m tests.benchmarks
+
+testbed: setup ## Build what the cluster needs and bring the cluster up, without a devnet
+	@$(TESTBED) build && $(TESTBED) up
+
+testbed-down: setup ## Take the cluster down and leave nothing behind
+	@$(TESTBED) down
+
+status: ## Show what every monitor decided and does, and why
+	@scripts/devnet playbook status
+
+logs: ## Show the last lines of every monitor (LINES_EACH=50)
+	@scripts/devnet logs
+
+list-consumers: ## List the consumers that the provider knows
+	@scripts/devnet playbook list_consumers
+
+show-consumer: ## Show one consumer (CONSUMER_ID=0)
+	@scripts/devnet playbook show_consumer consumer_id
+
+create-consumer: ## Create a consumer (CHAIN_ID=demo-2; optional SPAWN_TIME=+60s, CONSUMER_NAME, ...)
+	@scripts/devnet playbook create_consumer chain_id spawn_time consumer_name consumer_description consumer_metadata unbonding_period
+
+remove-consumer: ## Stop a launched consumer as its owner (CONSUMER_ID=0)
+	@scripts/devnet playbook remove_consumer consumer_id
+
+clean: testbed-down ## Take the devnet and the cluster down; build products and .venv stay
+	@rm -rf .build/devnet

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run the test stages, each within a time limit, and close with the number of checks that passed and failed.
+
+A check is a linter, one sanity run, a step of the build, or one test of pytest. A skipped test counts as failed: nothing may be
+left out because a part is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / ".build"
+BIN = ROOT / ".venv/bin"
+COLLECTIONS = BUILD / "collections"
+NAMESPACE_NAME = Path("ansible_collections/interchain/security")
+END_GRACE = 120  # seconds that a stage gets, once interrupted, to take down what it brought up
+
+# ansible-test fetches a get-pip script from a host that a closed network does not reach; Python holds the same pip.
+GET_PIP = '''"""Install pip out of Python's own ensurepip, then what the arguments name."""
+
+import subprocess
+import sys
+
+subprocess.check_call([sys.executable, "-m", "ensurepip", "--upgrade"])
+wanted = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
+subprocess.check_call([sys.executable, "-m", "pip", "install", "--upgrade", *wanted])
+'''
+
+
+class CheckFailed(Exception):
+    """A check that could not be run, with the reason."""
+
+
+@dataclass
+class Stage:
+    """The outcome of one stage."""
+
+    name: str
+    limit: float
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def run(self, name: str, *command: str | Path, cwd: Path = ROOT) -> bool:
+        """Run one command as a check within what is left of the stage's time."""
+        print(f"--- {self.name}: {name}", flush=True)
+        began = time.monotonic()
+        code = execute([str(part) for part in command], cwd, self.limit - self.seconds)
+        took = time.monotonic() - began
+        self.seconds += took
+        if code == 0:
+            self.passed += 1
+        else:
+            print(f"--- {self.name}: {name} FAILED (exit {code}) after {took:.1f} s", flush=True)
+            self.failed.append(name)
+        return code == 0
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every check: the venv's tools and the collections of the set-up."""
+    values = dict(os.environ)
+    values["PATH"] = f"{BIN}{os.pathsep}{values['PATH']}"
+    values["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
+    values["PYTHONPATH"] = str(COLLECTIONS)
+    return values
+
+
+def execute(command: list[str], cwd: Path, limit: float) -> int:
+    """Run a command in a process group of its own; past the limit it is interrupted, later killed. 124 means: took too long."""
+    process = subprocess.Popen(command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, process_group=0)
+    try:
+        return process.wait(max(limit, 1))
+    except subprocess.TimeoutExpired:
+        print(f"no time left after {limit:.0f} s", flush=True)
+        end(process)
+        return 124
+    except KeyboardInterrupt:
+        end(process)
+        raise
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a process group and kill what has not ended in time."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(END_GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def sources() -> Iterator[Path]:
+    """Yield the files of the checkout that git does not ignore, relative to its root."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    for name in listed.split("\0"):
+        if name and (ROOT / name).is_file():
+            yield Path(name)
+
+
+def copy_sources(target: Path) -> Path:
+    """Copy the sources to a new collection folder below target, beside kubernetes.core; return that folder."""
+    if target.exists():
+        shutil.rmtree(target)
+    folder = target / NAMESPACE_NAME
+    for source in sources():
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / source, folder / source)
+    shutil.copytree(COLLECTIONS / "ansible_collections/kubernetes", target / "ansible_collections/kubernetes")
+    return folder
+
+
+def lint(stage: Stage) -> None:
+    """Style, types, documentation, changelog."""
+    stage.run("ruff check", "ruff", "check", ".")
+    stage.run("ruff format", "ruff", "format", "--check", ".")
+    stage.run("mypy", "mypy", "-p", "ansible_collections.interchain.security.plugins.module_utils")
+    stage.run("yamllint", "yamllint", "--strict", ".")
+    # In a copy: the linter installs the collection that it stands in, and the checkout also holds what is built.
+    copy = copy_sources(BUILD / "lint")
+    stage.run("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", cwd=copy)
+    stage.run("antsibull-docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", ROOT)
+    stage.run("antsibull-changelog", "antsibull-changelog", "lint")
+
+
+def sanity(stage: Stage) -> None:
+    """ansible-test sanity, which wants a real collection folder, for the Python of the set-up."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    get_pip = Path.home() / ".ansible/test/cache/get_pip_24_2.py"
+    if not get_pip.exists():
+        get_pip.parent.mkdir(parents=True, exist_ok=True)
+        get_pip.write_text(GET_PIP, encoding="utf-8")
+    copy = copy_sources(BUILD / "sanity")
+    # A repository of its own, so that ansible-test does not find the checkout's, which ignores this folder.
+    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=copy, check=True)
+    stage.run(
+        "ansible-test sanity",
+        "ansible-test",
+        "sanity",
+        "--python",
+        version,
+        "--requirements",
+        "--color",
+        "no",
+        cwd=copy,
+    )
+
+
+def build(stage: Stage) -> None:
+    """Build the collection out of the sources, install it offline and list it."""
+    copy = copy_sources(BUILD / "build")
+    output = BUILD / "build/output"
+    installed = BUILD / "build/installed"
+    galaxy = BIN / "ansible-galaxy"
+    if not stage.run("collection build", galaxy, "collection", "build", "--output-path", output, copy):
+        return
+    (archive,) = output.glob("interchain-security-*.tar.gz")
+    stage.run("collection install", galaxy, "collection", "install", "--offline", "--no-deps", "-p", installed, archive)
+    verify = ["env", f"ANSIBLE_COLLECTIONS_PATH={installed}", galaxy, "collection", "verify", "--offline"]
+    stage.run("collection verify", *verify, "interchain.security")
+
+
+def run_pytest(stage: Stage, folder: str) -> None:
+    """Run the tests of one folder; each counts by itself, and a run that broke off counts as failed too."""
+    if not (ROOT / folder).is_dir():
+        raise CheckFailed(f"there is no folder {folder}")
+    report = BUILD / f"junit-{stage.name}.xml"
+    report.unlink(missing_ok=True)
+    good = stage.run("pytest", "python", "-m", "pytest", folder, f"--junitxml={report}")
+    if not report.exists():
+        return
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    bad = [case for case in cases if any(case.find(kind) is not None for kind in ("failure", "error", "skipped"))]
+    stage.passed = len(cases) - len(bad)
+    stage.failed = [f"{case.get('classname')}.{case.get('name')}" for case in bad]
+    if not good and not bad:
+        stage.failed.append("pytest ended early")
+
+
+def unit(stage: Stage) -> None:
+    """Tests of single parts."""
+    run_pytest(stage, "tests/unit")
+
+
+def e2e(stage: Stage) -> None:
+    """Tests of the whole on the testbed."""
+    run_pytest(stage, "tests/e2e")
+
+
+# Name: what it runs, and the seconds that it may take, with a cold cache of the testbed for e2e.
+STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
+    "lint": (lint, 600),
+    "sanity": (sanity, 900),
+    "build": (build, 120),
+    "unit": (unit, 600),
+    "e2e": (e2e, 3600),
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named stages, or all, and print the summary; return the exit code."""
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        print(f"tests: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stages = []
+    for name in names or STAGES:
+        function, limit = STAGES[name]
+        stage = Stage(name, limit)
+        stages.append(stage)
+        print(f"=== {name}", flush=True)
+        began = time.monotonic()
+        try:
+            function(stage)
+        except (CheckFailed, OSError, subprocess.CalledProcessError) as error:
+            print(f"{name}: {error}", flush=True)
+            stage.failed.append(str(error))
+        stage.seconds = time.monotonic() - began
+    print("=== summary")
+    for stage in stages:
+        word = "FAILED" if stage.failed else "passed"
+        print(f"{stage.name:8} {word}  {stage.passed:5} passed {len(stage.failed):4} failed {stage.seconds:8.1f} s")
+        for failure in stage.failed:
+            print(f"         - {failure}")
+    failed = sum(len(stage.failed) for stage in stages)
+    print(f"{sum(stage.passed for stage in stages)} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
