@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -203,6 +204,18 @@ class Embedded:
             where=f"{self.logs}/kubelet.log",
         )
         wait_until(
+            "MetalLB",
+            lambda: objects.pool_is_served(self.kubectl),
+            seconds=60,
+            where=f"{self.logs}/metallb-controller.log",
+        )
+        wait_until(
+            "CoreDNS",
+            lambda: _accepts(self.plan.network.node_address, 53),
+            seconds=60,
+            where=f"{self.logs}/coredns.log",
+        )
+        wait_until(
             "the default service account",
             lambda: self.kubectl.succeeds("get", "serviceaccount", "default"),
             seconds=30,
@@ -298,6 +311,14 @@ def _ip(*arguments: str) -> str:
     if done.returncode != 0:
         raise TestbedError(f"ip {' '.join(arguments)} failed: {done.stderr.strip()}")
     return done.stdout
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _routes() -> list[str]:

@@ -5,19 +5,31 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from . import cache
 from .components import HELPER_IMAGE, PAUSE_IMAGE
 from .errors import TestbedError
 from .parts import CHAIN, MODULES
-from .progress import run
+from .progress import run, say
 
 PROJECT = Path(__file__).parents[2]
 OWN_CONTAINERFILES = Path(__file__).parent / "containers"
 CHAIN_IMAGE = "ghcr.io/cosmos/interchain-security:v7.0.1"
+DEBIAN_IMAGE = "docker.io/library/debian:bookworm-slim"
+DEBIAN_RELEASE = "bookworm"
+DEBIAN_MIRROR = "http://deb.debian.org/debian"
+# The packages that containers/monitor/Containerfile asks for; with them in the base image, it needs no mirror.
+DEBIAN_PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "python3", "python3-venv")
+# What of the checkout goes into the monitor's image.
+COLLECTION = ("galaxy.yml", "requirements.txt", "extensions", "meta", "playbooks", "plugins", "roles")
 
 
 @dataclass(frozen=True)
@@ -113,3 +125,119 @@ def chain() -> ImageFile:
         _build("chain-image", CHAIN_IMAGE, containerfile, CHAIN.ensure(), directory / "image.tar")
 
     return ImageFile(CHAIN_IMAGE, cache.ensure("chain-image", key, build) / "image.tar")
+
+
+def _mirror() -> str:
+    """Return the Debian mirror that this machine uses itself, else the public one."""
+    if shutil.which("apt-get") is None:
+        return DEBIAN_MIRROR
+    repositories = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for repository in repositories.splitlines():
+        address, *rest = repository.split()
+        if rest == [DEBIAN_RELEASE, "main"]:
+            return address
+    return DEBIAN_MIRROR
+
+
+def debian() -> ImageFile:
+    """Return a small Debian with the packages of the monitor, made by debootstrap."""
+    key = f"{DEBIAN_RELEASE}-{cache.digest(package.encode() for package in DEBIAN_PACKAGES)}"
+
+    def build(directory: Path) -> None:
+        label, log = "debian-image", cache.log("debian-image")
+        downloads = cache.root() / "debian-packages"
+        downloads.mkdir(exist_ok=True)
+        root = directory / "root"
+        packages = ",".join(DEBIAN_PACKAGES)
+        options = ["--variant=minbase", f"--include={packages}", f"--cache-dir={downloads}"]
+        run(label, ["debootstrap", *options, DEBIAN_RELEASE, root, _mirror()], log)
+        (root / "etc/apt/sources.list").write_text(f"deb {DEBIAN_MIRROR} {DEBIAN_RELEASE} main\n")
+        (root / "etc/resolv.conf").write_text("")
+        (root / "etc/hostname").write_text("")
+        for left in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
+            shutil.rmtree(root / left)
+            (root / left).mkdir()
+        containerfile = directory / "Containerfile"
+        containerfile.write_text('FROM scratch\nCOPY . /\nCMD ["bash"]\n')
+        _build(label, DEBIAN_IMAGE, containerfile, root, directory / "image.tar")
+        shutil.rmtree(root)
+
+    return ImageFile(DEBIAN_IMAGE, cache.ensure("debian-image", key, build) / "image.tar")
+
+
+def monitor_image() -> str:
+    """Return the name of the monitor's image; its tag is the version of the collection."""
+    version = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["version"]
+    return f"ghcr.io/interchain-security-monitor/monitor:{version}"
+
+
+def collection_files() -> Iterator[Path]:
+    """Yield the files of the collection that go into the monitor's image, sorted, below PROJECT."""
+    for name in COLLECTION:
+        top = PROJECT / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path.relative_to(PROJECT)
+
+
+def copy_collection(directory: Path) -> None:
+    """Make the build context of the monitor's image in `directory`."""
+    for file in collection_files():
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / file, directory / file)
+
+
+def _pip_secrets(directory: Path) -> list[str]:
+    """Write down this machine's settings of pip for the time of a build; return the build's options."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    settings = {}
+    for line in listed.splitlines():
+        name, _, value = line.partition("=")
+        settings[name.rpartition(".")[2]] = value.strip("'")
+    kept = {name: settings[name] for name in ("index-url", "extra-index-url", "trusted-host") if name in settings}
+    authorities = settings.get("cert") or ssl.get_default_verify_paths().cafile or ssl.get_default_verify_paths().openssl_cafile
+    shutil.copy(authorities, directory / "ca.crt")
+    lines = ["[global]", "cert = /etc/pip-ca.crt", "timeout = 120", *(f"{name} = {value}" for name, value in kept.items())]
+    (directory / "pip.conf").write_text("\n".join(lines) + "\n")
+    return [
+        f"--secret=id=pip_conf,src={directory}/pip.conf",
+        f"--secret=id=ca_bundle,src={directory}/ca.crt",
+    ]
+
+
+def monitor() -> ImageFile:
+    """Return the monitor's image of the checkout as it is now; only the changed layers are made again."""
+    containerfile = PROJECT / "containers" / "monitor" / "Containerfile"
+    base = debian()
+    contents = [part for file in collection_files() for part in (str(file).encode(), (PROJECT / file).read_bytes())]
+    name = monitor_image()
+    key = cache.digest([containerfile.read_bytes(), str(base.file).encode(), name.encode(), *contents])
+
+    def build(directory: Path) -> None:
+        label = "monitor-image"
+        _into_storage(label, base)
+        context, secrets = directory / "context", directory / "secrets"
+        context.mkdir()
+        secrets.mkdir(mode=0o700)
+        copy_collection(context)
+        _build(label, name, containerfile, context, directory / "image.tar", *_pip_secrets(secrets))
+        shutil.rmtree(secrets)
+        shutil.rmtree(context)
+
+    file = cache.ensure("monitor-image", key, build) / "image.tar"
+    _remove_older("monitor-image", file.parent)
+    return ImageFile(name, file)
+
+
+def _remove_older(name: str, current: Path) -> None:
+    """Remove the other builds of part `name`: each is large and none is asked for again."""
+    with cache.lock(name):
+        for other in cache.root().glob(f"{name}-*"):
+            if other != current and not other.name.endswith(".partial"):
+                say(f"{name}: removing {other.name}")
+                shutil.rmtree(other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from .errors import TestbedError
 
@@ -69,3 +69,9 @@ def choose(routes: Iterable[str]) -> Network:
         if not any(IPv4Network(network.whole).overlaps(other) for other in taken):
             return network
     raise TestbedError(f"no free network between 10.{FIRST}.0.0/16 and 10.{LAST}.0.0/16 on this host")
+
+
+def addresses(block: str) -> list[str]:
+    """Return all addresses of "first-last", in order."""
+    first, last = (int(IPv4Address(end)) for end in block.split("-"))
+    return [str(IPv4Address(address)) for address in range(first, last + 1)]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .components import HELPER_POD, Plan, local_path_config
+from .kubectl import Kubectl
 
 METALLB_TYPES = Path(__file__).parent / "manifests" / "metallb-crds.yaml"
 
@@ -90,3 +91,19 @@ def address_pool(addresses: str) -> dict[str, Any]:
         "metadata": {"name": "testbed", "namespace": "metallb-system"},
         "spec": {"addresses": [addresses], "autoAssign": True},
     }
+
+
+def announcement() -> dict[str, Any]:
+    """Return what makes MetalLB's speaker answer for the addresses of the pool."""
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "L2Advertisement",
+        "metadata": {"name": "testbed", "namespace": "metallb-system"},
+        "spec": {"ipAddressPools": ["testbed"]},
+    }
+
+
+def pool_is_served(kubectl: Kubectl) -> bool:
+    """Return whether MetalLB's controller has taken the address pool into use."""
+    status = ["ipaddresspool", "testbed", "--namespace=metallb-system", "-o", "jsonpath={.status.availableIPv4}"]
+    return kubectl.answer("get", *status).stdout != ""

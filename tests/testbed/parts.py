@@ -28,10 +28,6 @@ DEBIAN_COMMANDS = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "ip": "iproute2",
-    "sysctl": "procps",
-    "modprobe": "kmod",
-    "socat": "socat",
-    "git": "git",
 }
 
 
