@@ -54,9 +54,7 @@ def dependencies() -> bytes:
         add(importlib.import_module(name).DESCRIPTOR)
     for name in ("duration", "timestamp"):
         add(importlib.import_module(f"google.protobuf.{name}_pb2").DESCRIPTOR)
-    return descriptor_pb2.FileDescriptorSet(
-        file=list(files.values())
-    ).SerializeToString()
+    return descriptor_pb2.FileDescriptorSet(file=list(files.values())).SerializeToString()
 
 
 def generate() -> str:
@@ -80,9 +78,7 @@ def generate() -> str:
         )
         if code != 0:
             raise SystemExit(f"protoc failed with exit code {code}")
-        compiled_set = descriptor_pb2.FileDescriptorSet.FromString(
-            compiled.read_bytes()
-        )
+        compiled_set = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
     ours = {file.name: file for file in compiled_set.file}
     ordered: list[str] = []
 
@@ -96,14 +92,9 @@ def generate() -> str:
         visit(name)
     lines = ["FILES = ("]
     for name in ordered:
-        text = base64.b64encode(
-            ours[name].SerializeToString(deterministic=True)
-        ).decode()
+        text = base64.b64encode(ours[name].SerializeToString(deterministic=True)).decode()
         lines.append(f"    (  # {name}")
-        lines += [
-            f'        "{text[start : start + 100]}"'
-            for start in range(0, len(text), 100)
-        ]
+        lines += [f'        "{text[start : start + 100]}"' for start in range(0, len(text), 100)]
         lines.append("    ),")
     lines.append(")")
     return HEADER + "\n".join(lines) + "\n"
@@ -113,9 +104,7 @@ def main() -> None:
     fresh = generate()
     if "--check" in sys.argv[1:]:
         if TARGET.read_text() != fresh:
-            raise SystemExit(
-                "descriptors.py differs from a fresh generation: run scripts/generate_descriptors.py"
-            )
+            raise SystemExit("descriptors.py differs from a fresh generation: run scripts/generate_descriptors.py")
         print("descriptors.py equals a fresh generation")
         return
     TARGET.write_text(fresh)

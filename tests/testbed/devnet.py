@@ -222,8 +222,7 @@ class Devnet:
 
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
-        spawn = {} if spawn_in is None else {"consumer_spawn_time": f"+{spawn_in}s"}
-        self.playbook("create_consumer", None, consumer_chain_id=chain_id, **spawn, **variables)
+        self.playbook("create_consumer", None, chain_id=chain_id, spawn_time=f"+{spawn_in}s", **variables)
         return max(self.consumers(), key=lambda entry: int(entry["consumer_id"]))["consumer_id"]
 
     def remove_consumer(self, consumer_id: str) -> None:

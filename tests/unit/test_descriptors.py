@@ -13,7 +13,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts/generate_descriptors.py"
 
 
 def test_descriptors_equal_a_fresh_generation() -> None:
-    done = subprocess.run([sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "equals a fresh generation" in done.stdout
 

@@ -32,7 +32,9 @@ def test_halves_that_do_not_belong_together_are_refused() -> None:
         consensus_key.from_key_file(json.dumps(content))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"priv_key": 3}', '{"priv_key": {"type": "tendermint/PrivKeyEd25519", "value": "AA=="}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"priv_key": 3}', '{"priv_key": {"type": "tendermint/PrivKeyEd25519", "value": "AA=="}}']
+)
 def test_other_files_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         consensus_key.from_key_file(text)

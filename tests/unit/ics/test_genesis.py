@@ -87,7 +87,9 @@ def test_injections_stay_data() -> None:
     assert json.loads(built(chain_id=hostile).text)["chain_id"] == hostile
 
 
-@pytest.mark.parametrize("broken", [{}, {"app_state": {}}, {"app_state": {"ccvconsumer": {}}}, {"app_state": {"auth": 3, "ccvconsumer": {}}}])
+@pytest.mark.parametrize(
+    "broken", [{}, {"app_state": {}}, {"app_state": {"ccvconsumer": {}}}, {"app_state": {"auth": 3, "ccvconsumer": {}}}]
+)
 def test_a_base_of_another_kind_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="base genesis"):
         merge(broken, CCV, chain_id="c", spawn_time=SPAWN, initial_height=1, accounts=[], funding=Funding())
@@ -96,7 +98,9 @@ def test_a_base_of_another_kind_is_refused(broken: dict[str, Any]) -> None:
 def test_a_validator_announces_its_relayer_else_its_own_account_is_funded() -> None:
     announced = ConsumerValidator(ALICE, "a", 1, "relayer=cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3 p2p=192.0.2.1")
     silent = ConsumerValidator(ALICE, "a", 1, "")
-    bad_checksum = ConsumerValidator(ALICE, "a", 1, "relayer=cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu4 p2p=192.0.2.1")
+    bad_checksum = ConsumerValidator(
+        ALICE, "a", 1, "relayer=cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu4 p2p=192.0.2.1"
+    )
     expected = relayer_accounts([silent], "consumer")
     assert relayer_accounts([announced], "consumer") == expected  # the same account, under another prefix
     assert relayer_accounts([bad_checksum], "consumer") == expected
