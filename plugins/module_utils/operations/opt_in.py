@@ -49,7 +49,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **connection.SIGNER_OPTIONS,
     "consumer_id": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "key_namespace": {"type": "str"},
+    "key_namespace": {"type": "str", "no_log": False},
     "key_secret": {"type": "str", "no_log": False},
     "key_file": {"type": "path"},
     "kubeconfig": {"type": "path"},
