@@ -12,7 +12,8 @@ from .progress import wait_until
 ROOT = Path("/sys/fs/cgroup")
 
 
-def _hierarchies() -> list[Path]:
+def hierarchies() -> list[Path]:
+    """Return the root of every cgroup hierarchy that can have members."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
     return sorted({path.resolve() for path in ROOT.iterdir() if (path / "cgroup.procs").exists()})
@@ -20,7 +21,7 @@ def _hierarchies() -> list[Path]:
 
 def create(name: str) -> None:
     """Make the cgroup `name` in every hierarchy."""
-    for hierarchy in _hierarchies():
+    for hierarchy in hierarchies():
         directory = hierarchy / name
         directory.mkdir(exist_ok=True)
         # A new cpuset of version 1 has no processors and no memory until it is given some.
@@ -31,10 +32,10 @@ def create(name: str) -> None:
 
 def remove(name: str) -> None:
     """End what still runs in the cgroup `name` and remove it in every hierarchy."""
-    directories = [hierarchy / name for hierarchy in _hierarchies() if (hierarchy / name).is_dir()]
+    directories = [hierarchy / name for hierarchy in hierarchies() if (hierarchy / name).is_dir()]
     wait_until(
         f"cgroup {name} to be empty",
-        lambda: not any([_end_members(directory) for directory in directories]),
+        lambda: not sum(_end_members(directory) for directory in directories),
         seconds=30,
         where=f"{ROOT}/*/{name}",
     )

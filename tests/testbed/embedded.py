@@ -166,10 +166,13 @@ class Embedded:
             )
         wait_until(
             "the namespaces of the cluster",
-            lambda: self.holder is not None and bool(self.holder.children()) or holder.poll() is not None,
+            lambda: (self.holder is not None and bool(self.holder.children())) or holder.poll() is not None,
             seconds=20,
             where=f"{self.logs}/node.log",
         )
+        first = Process.of(self.first_process())
+        if first is not None:
+            first.write(self.state / "node")
 
     def _wait_for_network(self) -> None:
         network = self.plan.network
@@ -256,10 +259,22 @@ class Embedded:
             self._remove()
 
     def _remove(self) -> None:
-        holder = self.holder
+        holder, recorded = self.holder, Process.read(self.state / "node")
+        members = [process for process in (holder, recorded) if process is not None]
         if holder is not None:
-            os.kill(holder.pid, signal.SIGKILL)
-            wait_until("the processes to end", lambda: not holder.runs(), seconds=30, where=f"process {holder.pid}")
+            members += [child for child in map(Process.of, holder.children()) if child is not None]
+        for process in members:
+            try:
+                os.kill(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        # Process 1 of the namespaces ends only after every other process in them.
+        wait_until(
+            "the processes to end",
+            lambda: not any(process.runs() for process in members),
+            seconds=60,
+            where=" ".join(str(process.pid) for process in members),
+        )
         if (self.state / "plan.json").exists():
             network = self.plan.network
             cgroups.remove(network.name)

@@ -18,7 +18,7 @@ from . import cache
 from .components import HELPER_IMAGE, PAUSE_IMAGE
 from .errors import TestbedError
 from .parts import CHAIN, MODULES
-from .progress import run, say
+from .progress import run
 
 PROJECT = Path(__file__).parents[2]
 OWN_CONTAINERFILES = Path(__file__).parent / "containers"
@@ -30,6 +30,8 @@ DEBIAN_MIRROR = "http://deb.debian.org/debian"
 DEBIAN_PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "python3", "python3-venv")
 # What of the checkout goes into the monitor's image.
 COLLECTION = ("galaxy.yml", "requirements.txt", "extensions", "meta", "playbooks", "plugins", "roles")
+# Builds of the monitor's image that stay in the cache.
+KEPT_BUILDS = 3
 
 
 @dataclass(frozen=True)
@@ -194,15 +196,24 @@ def copy_collection(directory: Path) -> None:
 
 def _pip_secrets(directory: Path) -> list[str]:
     """Write down this machine's settings of pip for the time of a build; return the build's options."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    ).stdout
     settings = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = value.strip("'")
     kept = {name: settings[name] for name in ("index-url", "extra-index-url", "trusted-host") if name in settings}
-    authorities = settings.get("cert") or ssl.get_default_verify_paths().cafile or ssl.get_default_verify_paths().openssl_cafile
+    authorities = (
+        settings.get("cert") or ssl.get_default_verify_paths().cafile or ssl.get_default_verify_paths().openssl_cafile
+    )
     shutil.copy(authorities, directory / "ca.crt")
-    lines = ["[global]", "cert = /etc/pip-ca.crt", "timeout = 120", *(f"{name} = {value}" for name, value in kept.items())]
+    lines = [
+        "[global]",
+        "cert = /etc/pip-ca.crt",
+        "timeout = 120",
+        *(f"{name} = {value}" for name, value in kept.items()),
+    ]
     (directory / "pip.conf").write_text("\n".join(lines) + "\n")
     return [
         f"--secret=id=pip_conf,src={directory}/pip.conf",
@@ -235,9 +246,10 @@ def monitor() -> ImageFile:
 
 
 def _remove_older(name: str, current: Path) -> None:
-    """Remove the other builds of part `name`: each is large and none is asked for again."""
+    """Remove all but the newest builds of part `name`; another process may just be reading the last ones."""
     with cache.lock(name):
-        for other in cache.root().glob(f"{name}-*"):
-            if other != current and not other.name.endswith(".partial"):
-                say(f"{name}: removing {other.name}")
-                shutil.rmtree(other)
+        builds = [path for path in cache.root().glob(f"{name}-*") if not path.name.endswith(".partial")]
+        builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for build in builds[KEPT_BUILDS:]:
+            if build != current:
+                shutil.rmtree(build)

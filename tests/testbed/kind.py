@@ -54,7 +54,9 @@ class Kind:
         self.state.mkdir(parents=True, exist_ok=True)
         if not self.exists():
             run("kind", ["kind", "create", "cluster", "--name", NAME, "--wait", "120s"], cache.log("kind"))
-        run("kind", ["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig], cache.log("kind"))
+        run(
+            "kind", ["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig], cache.log("kind")
+        )
         types = objects.METALLB_TYPES.read_text()
         self.kubectl.apply(types)
         self.kubectl.run("wait", "--for=condition=Established", "--timeout=30s", "-f", "-", stdin=types)
@@ -75,7 +77,9 @@ class Kind:
         with tempfile.TemporaryDirectory() as context:
             copy_collection(Path(context))
             containerfile = PROJECT / "containers" / "monitor" / "Containerfile"
-            run("monitor-image", ["docker", "build", "--tag", name, "--file", containerfile, context], cache.log("kind"))
+            run(
+                "monitor-image", ["docker", "build", "--tag", name, "--file", containerfile, context], cache.log("kind")
+            )
         run("monitor-image", ["kind", "load", "docker-image", name, "--name", NAME], cache.log("kind"))
 
     def down(self) -> None:
