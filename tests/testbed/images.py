@@ -120,7 +120,7 @@ def busybox() -> ImageFile:
 def chain() -> ImageFile:
     containerfile = PROJECT / "containers" / "chain" / "Containerfile"
     base = busybox()
-    key = cache.digest([containerfile.read_bytes(), CHAIN.key.encode(), str(base.file).encode()])
+    key = cache.digest([containerfile.read_bytes(), CHAIN.key.encode(), base.file.parent.name.encode()])
 
     def build(directory: Path) -> None:
         _into_storage("chain-image", base)
@@ -227,7 +227,7 @@ def monitor() -> ImageFile:
     base = debian()
     contents = [part for file in collection_files() for part in (str(file).encode(), (PROJECT / file).read_bytes())]
     name = monitor_image()
-    key = cache.digest([containerfile.read_bytes(), str(base.file).encode(), name.encode(), *contents])
+    key = cache.digest([containerfile.read_bytes(), base.file.parent.name.encode(), name.encode(), *contents])
 
     def build(directory: Path) -> None:
         label = "monitor-image"
