@@ -195,18 +195,24 @@ def unit(stage: Stage) -> None:
     run_pytest(stage, "tests/unit")
 
 
+def integration(stage: Stage) -> None:
+    """Tests of single parts against the real chain and the testbed itself."""
+    run_pytest(stage, "tests/integration")
+
+
 def e2e(stage: Stage) -> None:
     """Tests of the whole on the testbed."""
     run_pytest(stage, "tests/e2e")
 
 
-# Name: what it runs, and the seconds that it may take, with a cold cache of the testbed for e2e.
+# Name: what it runs, and the seconds that it may take, with a cold cache of the testbed for integration, which comes first.
 STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
-    "lint": (lint, 600),
-    "sanity": (sanity, 900),
+    "lint": (lint, 400),
+    "sanity": (sanity, 600),
     "build": (build, 120),
-    "unit": (unit, 600),
-    "e2e": (e2e, 3600),
+    "unit": (unit, 300),
+    "integration": (integration, 1500),
+    "e2e": (e2e, 1500),
 }
 
 

@@ -26,7 +26,9 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int 
     lines = [[column.upper() for column in columns]]
     lines += [[_cell(row.get(column), width) for column in columns] for row in rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    return "\n".join("  ".join(cell.ljust(size) for cell, size in zip(line, widths)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 class FilterModule:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.testbed import cluster
+from tests.testbed import cache, cluster
 from tests.testbed.devnet import ROOT, Devnet, Settings
 
 UNBONDING_SECONDS = 90  # DELETED comes that long after STOPPED
@@ -16,7 +17,8 @@ UNBONDING_SECONDS = 90  # DELETED comes that long after STOPPED
 
 @pytest.fixture(scope="session")
 def devnet() -> Iterator[Devnet]:
-    """The devnet, on a cluster that held nothing before and is gone afterwards."""
+    """The devnet, on a cluster of its own that held nothing before and is gone afterwards."""
+    os.environ["INTERCHAIN_TESTBED"] = str(cache.root() / "testbed-e2e")  # beside the one of the quick start
     cluster.down()
     cluster.up()
     made = Devnet(

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The event source on a real provider chain of one validator: a launch, a failed launch, a removal, and a killed node.
-
-INTERCHAIN_CHAIN_BIN is the directory of interchain-security-pd.
-"""
+"""The event source on a real provider chain of one validator: a launch, a failed launch, a removal, and a killed node."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import socket
 import subprocess
@@ -24,6 +20,7 @@ import pytest
 from ansible_collections.interchain.security.extensions.eda.plugins.event_source import ccv
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.errors import ChainUnreachable
+from tests.testbed.parts import CHAIN
 
 CHAIN_ID = "provider-events"
 DEADLINE = 90.0  # seconds for each thing waited for
@@ -113,13 +110,7 @@ class Node:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    directory = os.environ.get("INTERCHAIN_CHAIN_BIN", "")
-    binary = Path(directory) / "interchain-security-pd"
-    if not (directory and binary.is_file()):
-        reason = "INTERCHAIN_CHAIN_BIN has to name the directory of interchain-security-pd; the testbed builds it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    binary = CHAIN.ensure() / "interchain-security-pd"
     made = Node(binary, tmp_path / "provider")
     made.start()
     yield made

@@ -16,25 +16,18 @@ from ansible_collections.interchain.security.plugins.module_utils.proto.descript
 )
 
 try:
-    import cosmpy.protos  # noqa: F401  (puts the generated modules below on sys.path)
+    import cosmpy.protos  # noqa: F401  pylint: disable=unused-import  (puts the modules below on sys.path)
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
     from cosmos.base.v1beta1 import coin_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
-    from cosmos.staking.v1beta1 import (
-        query_pb2 as staking_query_pb2,
-    )
-    from cosmos.staking.v1beta1 import (
-        staking_pb2,
-    )
-    from cosmos.staking.v1beta1 import (
-        tx_pb2 as staking_tx_pb2,
-    )
+    from cosmos.staking.v1beta1 import query_pb2 as staking_query_pb2
+    from cosmos.staking.v1beta1 import tx_pb2 as staking_tx_pb2
     from cosmos.tx.signing.v1beta1 import signing_pb2
     from cosmos.tx.v1beta1 import tx_pb2
     from google.protobuf import descriptor_pool, message_factory
-    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  (imported by our own files)
-    from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  (imported by our own files)
+    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  pylint: disable=unused-import  (ours need it)
+    from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  pylint: disable=unused-import  (ours need it)
 
     HAS_PROTOBUF = True
 except ImportError:  # a module reports it through missing_required_lib
@@ -68,7 +61,6 @@ __all__ = [
     "provider_message",
     "secp256k1_pb2",
     "signing_pb2",
-    "staking_pb2",
     "staking_query_pb2",
     "staking_tx_pb2",
     "tx_pb2",

@@ -94,7 +94,11 @@ class FakeClient:
     def consumers(self, phase: Phase | None = None, height: int = 0) -> list[ConsumerSummary]:
         self._check("consumers", height)
         state = self.chain.states[height - 1]
-        return [ConsumerSummary(name, "{{ 1 }}", found) for name, (found, _) in state.items() if phase in (None, found)]
+        return [
+            ConsumerSummary(name, "{{ 1 }}", found)
+            for name, (found, _unused) in state.items()
+            if phase in (None, found)
+        ]
 
     def consumer(self, consumer_id: str, height: int = 0) -> Consumer:
         self._check("consumer", height)

@@ -155,7 +155,7 @@ def histories(draw: st.DrawFn) -> FakeChain:
     """Lives of consumers as the provider makes them, with and without events."""
     chain = FakeChain()
     doomed: set[str] = set()
-    for _ in range(draw(st.integers(1, 14))):
+    for _unused in range(draw(st.integers(1, 14))):
         height = chain.height + 1
         loud: State = {}
         silent: State = {}
@@ -178,7 +178,7 @@ def histories(draw: st.DrawFn) -> FakeChain:
         chain.add({**silent, **loud})
         chain.events[-1] = [event for event in chain.events[-1] if event.attributes["consumer_id"] in loud]
     # Blocks enough for spawn times to come, and for a last reading of everything.
-    for _ in range(5):
+    for _unused in range(5):
         height = chain.height + 1
         launched = {
             name: (Phase.REGISTERED, None) if name in doomed else (Phase.LAUNCHED, spawn_time)
@@ -193,7 +193,7 @@ def lives(chain: FakeChain) -> dict[str, list[str]]:
     """The phases of each consumer, one after the other."""
     found: dict[str, list[str]] = {}
     for before, after in itertools.pairwise(chain.states):
-        for name, (phase, _) in after.items():
+        for name, (phase, _unused) in after.items():
             if name not in before or before[name][0] is not phase:
                 found.setdefault(name, ["none"]).append(phase.value)
     return found
@@ -214,7 +214,7 @@ def test_no_change_is_lost_or_sent_twice(chain: FakeChain, seed: int, fault_shar
         return seen["tip"]
 
     async def ticks(url: str, chain_id: str, told: ccv.Tip) -> None:
-        for _ in range(chance.randint(0, 4)):
+        for _unused in range(chance.randint(0, 4)):
             await asyncio.sleep(chance.choice([0, 0.001, 0.003]))
             told.reach(chance.randint(0, seen["tip"]))
             told.sync_wanted = told.sync_wanted or chance.random() < 0.3
@@ -264,7 +264,7 @@ def test_queries_that_fail_and_pruned_blocks_cost_intermediate_phases_at_most(
         for name, previous, phase in run.phases():
             assert previous == last.get(name, "none")
             last[name] = phase
-        for name, (phase, _) in chain.states[-1].items():
+        for name, (phase, _unused) in chain.states[-1].items():
             assert last.get(name, "deleted") == phase.value
 
     with quiet():
@@ -284,8 +284,8 @@ def test_a_restart_repeats_every_consumer_with_the_phase_announced_before(tmp_pa
             await first.until(lambda: len(first.events) == 4)
             await first.until(cursor_file.exists)
         assert [event["type"] for event in first.events] == ["phase_changed"] * 3 + ["started"]
-        assert {previous for _, previous, _ in first.phases()} == {"none"}
-        for _ in range(5):
+        assert {previous for _unused, previous, _unused in first.phases()} == {"none"}
+        for _unused in range(5):
             chain.add({"0": (Phase.REGISTERED, None), "2": (Phase.DELETED, None)}, silent=True)
         async with Run(arguments(cursor_file=str(cursor_file)), lambda url: FakeClient(chain)) as second:
             await second.until(lambda: len(second.events) == 4)
@@ -383,7 +383,7 @@ def test_an_endpoint_that_fails_while_the_queue_is_full_repeats_nothing() -> Non
             fail.set()
             while fail.is_set():
                 await asyncio.sleep(0.001)
-            found = [(await queue.get())["consumer_id"] for _ in range(3)]
+            found = [(await queue.get())["consumer_id"] for _unused in range(3)]
         assert found == ["0", "1", "2"]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

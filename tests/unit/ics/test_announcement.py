@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.announcement import Announcement, compose, parse
-from hypothesis import given, strategies as st
 
 NODE = "f42037be88df876cd27dd60dc225b1afa90c4d75"
 RELAYER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"

@@ -7,6 +7,7 @@ import base64
 import json
 
 import pytest
+
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 

@@ -50,7 +50,7 @@ def test_an_overdue_launch_is_looked_at_less_and_less_often() -> None:
 
 
 def test_a_moved_spawn_time_moves_the_reading() -> None:
-    follower, _ = Follower().observe([ConsumerState("1", Phase.INITIALIZED, at(10))], block(1))
+    follower, _unused = Follower().observe([ConsumerState("1", Phase.INITIALIZED, at(10))], block(1))
     follower, changes = follower.observe([ConsumerState("1", Phase.INITIALIZED, at(20))], block(2))
     assert changes == []
     assert follower.due(at(19)) == []

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
@@ -23,7 +24,7 @@ CCV = json.loads((Path(__file__).parents[1] / "fixtures/provider/ccv_genesis_con
 ALICE = "cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz"
 BOB = "cosmosvaloper13cax2wqhq9g4xdqvcrc2x5aygr4fuzvv0x7pfu"
 ALICE_ON_CONSUMER = "consumer1wsyhyljzxq2qx4xls6hevhm2u04gux4n"
-SPAWN = datetime(2026, 11, 23, 6, 45, 34, 968712, tzinfo=timezone.utc)
+SPAWN = datetime(2026, 11, 23, 6, 45, 34, 968712, tzinfo=UTC)
 
 
 def base() -> dict[str, Any]:

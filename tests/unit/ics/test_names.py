@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     checked_consumer_id,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import Ports, ports_of
 
 

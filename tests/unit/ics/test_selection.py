@@ -6,10 +6,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.selection import select
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
-from hypothesis import given, strategies as st
 
 
 def validator(name: str, tokens: int, status: BondStatus = BondStatus.BONDED) -> Validator:

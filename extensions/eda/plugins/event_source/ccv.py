@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 # ansible-rulebook runs this file by its path, with no collection on sys.path.
-_ROOT, _, _IN_COLLECTION = os.path.abspath(__file__).partition(f"{os.sep}ansible_collections{os.sep}")
+_ROOT, _SEPARATOR, _IN_COLLECTION = os.path.abspath(__file__).partition(f"{os.sep}ansible_collections{os.sep}")
 if _IN_COLLECTION and _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
@@ -461,7 +461,7 @@ class Source:
                 asyncio.create_task(_as_coroutine(self._listen(url, status.chain_id, tip))),
                 asyncio.create_task(self._work(url, client, tip)),
             ]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _unused = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -622,7 +622,7 @@ class Source:
                 announced.add(change.consumer_id)
         except asyncio.CancelledError:
             # The endpoint failed while the queue was full: the block comes again, what is on the queue must not.
-            self._follower, _ = self._follower.observe(
+            self._follower, _unused = self._follower.observe(
                 (state for state in states if state.consumer_id in announced), block
             )
             raise
