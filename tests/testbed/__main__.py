@@ -40,9 +40,9 @@ COMMANDS = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.testbed", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, text) in COMMANDS.items():
+    for name, (_command, text) in COMMANDS.items():
         commands.add_parser(name, help=text)
-    command, _ = COMMANDS[parser.parse_args().command]
+    command, _text = COMMANDS[parser.parse_args().command]
     try:
         command()
     except TestbedError as error:

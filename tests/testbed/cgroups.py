@@ -40,7 +40,7 @@ def remove(name: str) -> None:
         where=f"{ROOT}/*/{name}",
     )
     for directory in directories:
-        for parent, _, _ in os.walk(directory, topdown=False):
+        for parent, _folders, _files in os.walk(directory, topdown=False):
             Path(parent).rmdir()
 
 

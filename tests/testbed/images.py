@@ -201,7 +201,7 @@ def _pip_secrets(directory: Path) -> list[str]:
     ).stdout
     settings = {}
     for line in listed.splitlines():
-        name, _, value = line.partition("=")
+        name, _equals, value = line.partition("=")
         settings[name.rpartition(".")[2]] = value.strip("'")
     kept = {name: settings[name] for name in ("index-url", "extra-index-url", "trusted-host") if name in settings}
     authorities = (

@@ -40,7 +40,7 @@ def prepare_mounts(state: Path) -> None:
 def prepare_network(plan: Plan) -> None:
     """Give the node its addresses and routes; `up` puts the device into this namespace."""
     deadline = time.monotonic() + DEVICE_SECONDS
-    while DEVICE not in (name for _, name in socket.if_nameindex()):
+    while DEVICE not in (name for _index, name in socket.if_nameindex()):
         if time.monotonic() > deadline:
             raise SystemExit(f"no network device {DEVICE} after {DEVICE_SECONDS:.0f} s")
         time.sleep(0.05)
