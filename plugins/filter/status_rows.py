@@ -66,7 +66,9 @@ def status_rows(
             }
         )
     seen = {row["validator"] for row in rows}
-    rows += [{"validator": name, "monitor": _ready(monitor)} for name, monitor in monitor_of.items() if name not in seen]
+    rows += [
+        {"validator": name, "monitor": _ready(monitor)} for name, monitor in monitor_of.items() if name not in seen
+    ]
     return sorted(rows, key=lambda row: (int(row.get("consumer_id") or -1), str(row["validator"])))
 
 
