@@ -16,7 +16,8 @@ from ansible_collections.interchain.security.plugins.module_utils.proto.descript
 )
 
 try:
-    import cosmpy.protos  # noqa: F401  pylint: disable=unused-import  (puts the modules below on sys.path)
+    # Puts the modules below on sys.path.
+    import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
     from cosmos.base.v1beta1 import coin_pb2
@@ -26,8 +27,10 @@ try:
     from cosmos.tx.signing.v1beta1 import signing_pb2
     from cosmos.tx.v1beta1 import tx_pb2
     from google.protobuf import descriptor_pool, message_factory
-    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  pylint: disable=unused-import  (ours need it)
-    from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  pylint: disable=unused-import  (ours need it)
+
+    # Our own files need these two in the descriptor pool.
+    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  pylint: disable=unused-import
+    from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  pylint: disable=unused-import
 
     HAS_PROTOBUF = True
 except ImportError:  # a module reports it through missing_required_lib
