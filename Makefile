@@ -19,7 +19,7 @@ setup: ## Install what the other targets need (.venv, .build, Debian packages); 
 quick-start: setup ## From nothing to a consumer chain launched by the monitors of three validators
 	@.venv/bin/python -m tests.testbed.quick_start
 
-test: setup ## Run all tests: lint, sanity, build, unit, e2e
+test: setup ## Run all tests: lint, sanity, build, unit, integration, e2e
 	@scripts/test
 
 lint: setup ## Run the linters and the type checker only
