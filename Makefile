@@ -29,7 +29,7 @@ unit: setup ## Run the unit tests only
 	@scripts/test unit
 
 bench: setup ## Measure a launch beside the same steps done by plain processes
-	@.venv/bin/python -m tests.benchmarks.launch
+	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.launch
 
 testbed: setup ## Build what the cluster needs and bring the cluster up, without a devnet
 	@$(TESTBED) build && $(TESTBED) up

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from tests.testbed import cluster
 from tests.testbed.devnet import Devnet
 from tests.testbed.errors import TestbedError
@@ -41,8 +43,6 @@ def poll(what: str, condition: Callable[[], bool]) -> float:
 
 def operation(name: str, **parameters: Any) -> dict[str, Any]:
     """Call what a module calls."""
-    import importlib
-
     found = importlib.import_module(f"ansible_collections.interchain.security.plugins.module_utils.operations.{name}")
     validated = ArgumentSpecValidator(found.ARGUMENT_SPEC).validate(parameters)
     if validated.error_messages:
@@ -53,10 +53,7 @@ def operation(name: str, **parameters: Any) -> dict[str, Any]:
 
 def launch_readable(devnet: Devnet, consumer_id: str) -> float:
     """Return the moment at which the provider first says that the consumer is launched."""
-    url = devnet.rpc_url()
-    from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-
-    client = ProviderClient([url])
+    client = ProviderClient([devnet.rpc_url()])
     return poll("the launch", lambda: client.consumer(consumer_id).phase.value == "launched")
 
 

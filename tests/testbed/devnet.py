@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,13 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import TestbedError
 from .parts import CHAIN
-from .progress import REPORT_EVERY_SECONDS, say
+from .progress import REPORT_EVERY_SECONDS, say, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTIONS = ROOT / ".build/collections"
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))
+
+from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_info  # noqa: E402
+
 CHAIN_ID = "provider-1"
 OWNER = "owner"
 POWERS = {
@@ -258,21 +266,16 @@ class Devnet:
 
     def rpc(self, path: str, base: str | None = None) -> Any:
         """Return the result of a GET on a node's RPC, by default alice's provider node."""
-        import urllib.request
-
         with urllib.request.urlopen(f"{base or self.rpc_url()}/{path}", timeout=10) as answer:
             return json.load(answer)["result"]
 
     def consumers(self) -> list[dict[str, Any]]:
         """Return all consumers as the module consumer_info gives them."""
-        from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
-        from ansible_collections.interchain.security.plugins.module_utils.operations import (
-            consumer_info,
-        )
-
         validated = ArgumentSpecValidator(consumer_info.ARGUMENT_SPEC).validate({"provider_rpc_url": [self.rpc_url()]})
-        found: list[dict[str, Any]] = consumer_info.run(validated.validated_parameters, False)["consumers"]
+        try:
+            found: list[dict[str, Any]] = consumer_info.run(validated.validated_parameters, False)["consumers"]
+        except InterchainError as error:
+            raise TestbedError(str(error)) from error
         return found
 
     def consumer(self, consumer_id: str) -> dict[str, Any]:
@@ -389,8 +392,6 @@ class Devnet:
 
     def wait(self, what: str, condition: Any, seconds: float, where: str) -> float:
         """Poll ``condition`` until it holds and return the seconds it took; TestbedError naming ``where`` to look after ``seconds``."""
-        from .progress import wait_until
-
         started = time.monotonic()
         wait_until(what, condition, seconds=seconds, where=where)
         return time.monotonic() - started
@@ -399,7 +400,3 @@ class Devnet:
 def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
-
-
-if str(COLLECTIONS) not in sys.path:
-    sys.path.insert(0, str(COLLECTIONS))
