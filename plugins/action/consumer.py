@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    consumer,
-)
-from ansible_collections.interchain.security.plugins.plugin_utils.operation_action import (
-    OperationAction,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer
+from ansible_collections.interchain.security.plugins.plugin_utils.operation_action import OperationAction
 
 
 class ActionModule(OperationAction):

@@ -13,15 +13,9 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    KeyStoreError,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics import (
-    consensus_key,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
-    ConsensusKey,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
+from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
 
 try:
     import kubernetes

@@ -14,9 +14,7 @@ from ansible_collections.interchain.security.plugins.module_utils.chain import (
     account_key,
     client,
 )
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InterchainError,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     consensus_key,

@@ -131,12 +131,8 @@ tx_hash:
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    consumer as operation,
-)
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

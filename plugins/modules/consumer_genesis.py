@@ -73,12 +73,8 @@ validators:
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    consumer_genesis as operation,
-)
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_genesis as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

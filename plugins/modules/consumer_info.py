@@ -81,12 +81,8 @@ height:
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    consumer_info as operation,
-)
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_info as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

@@ -44,12 +44,8 @@ skipped:
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    consumer_peers_info as operation,
-)
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers_info as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

@@ -58,12 +58,8 @@ tx_hash:
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    validator_endpoint as operation,
-)
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import validator_endpoint as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

@@ -79,9 +79,7 @@ height:
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     validator_selection_info as operation,
 )
-from ansible_collections.interchain.security.plugins.module_utils.runner import (
-    run_module,
-)
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
 def main() -> None:

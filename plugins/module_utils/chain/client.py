@@ -26,9 +26,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
     WrongChain,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
-    public_key_base64,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
     Consumer,
     ConsumerSummary,

@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import (
-    AccountKey,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
     ProviderClient,
     TransactionResult,
@@ -31,9 +29,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     TransactionFailed,
     TransactionNotConfirmed,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
-    DENOM,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 _T = TypeVar("_T")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 try:
     import bech32

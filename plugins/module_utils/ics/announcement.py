@@ -13,9 +13,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 DETAILS_LIMIT = 280
 NODE_ID = re.compile(r"[0-9a-f]{40}")

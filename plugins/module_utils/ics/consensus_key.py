@@ -11,9 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 try:
     from cryptography.hazmat.primitives import serialization

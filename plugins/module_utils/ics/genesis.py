@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     announcement,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
-    ConsumerValidator,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 
 DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 LARGEST_AMOUNT = 10**30

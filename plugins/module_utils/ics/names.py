@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 VALIDATOR_NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
 CONSUMER_ID = re.compile(r"0|[1-9][0-9]{0,19}")

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import (
-    account_key,
-)
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
-    ProviderClient,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import (
     GasPrice,
     Signer,
 )
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import address
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 
 PROVIDER_OPTIONS: dict[str, Any] = {
     "provider_rpc_url": {"type": "list", "elements": "str", "required": True},
@@ -55,3 +51,12 @@ def signer(params: dict[str, Any]) -> Signer:
         GasPrice.parse(params["gas_prices"]),
         params["tx_timeout"],
     )
+
+
+def own_validator(client: ProviderClient, signing: Signer) -> Validator:
+    """Return the validator that the signing account operates; InvalidInput when it is none."""
+    operator = address.operator_of(signing.key.account_address)
+    for validator in client.validators():
+        if validator.operator_address == operator:
+            return validator
+    raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")

@@ -9,38 +9,24 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import (
-    transaction,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
     ZERO_TIME_SECONDS,
     ProviderClient,
 )
-from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import (
-    Signer,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     InvalidInput,
     QueryFailed,
     WrongPhase,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
-    Consumer,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.events import (
-    is_consumer_id,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
-    checked_consumer_id,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.events import is_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations.results import (
-    consumer_result,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import consumer_result
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {

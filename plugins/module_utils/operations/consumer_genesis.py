@@ -15,15 +15,9 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
-    checked_consumer_id,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import (
-    launch_of,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

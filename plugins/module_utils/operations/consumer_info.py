@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    ConsumerNotFound,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
-    checked_consumer_id,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,

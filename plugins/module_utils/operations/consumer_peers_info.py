@@ -7,21 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics import (
-    announcement,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
-    checked_consumer_id,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.ports import (
-    ports_of,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import (
-    launch_of,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics import announcement
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -8,24 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
-    ProviderClient,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     QueryFailed,
     WrongPhase,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
-    public_key_base64,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
     Consumer,
     ConsumerValidator,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.operations.results import (
-    consensus_address,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import (
-    transaction,
-)
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
-    ProviderClient,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     KeyStoreError,
@@ -21,27 +17,18 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     WrongPhase,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
-    address,
     consensus_key,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
-    checked_consumer_id,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
-    Validator,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.key_store import (
     FileKeyStore,
     KeyStore,
     SecretKeyStore,
 )
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations.results import (
-    consensus_address,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -65,13 +52,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     signer = connection.signer(params)
     client = connection.provider_client(params)
     consumer = client.consumer(consumer_id)
-    operator = address.operator_of(signer.key.account_address)
-    validator = next(
-        (entry for entry in client.validators() if entry.operator_address == operator),
-        None,
-    )
-    if validator is None:
-        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
+    validator = connection.own_validator(client, signer)
+    operator = validator.operator_address
     opted_in = consensus_address(validator) in client.opted_in(consumer_id)
     result: dict[str, Any] = {
         "consumer_id": consumer_id,

@@ -12,18 +12,10 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     announcement,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
-    Consumer,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.events import (
-    rfc3339,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.ports import (
-    ports_of,
-)
-from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
-    Validator,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.events import rfc3339
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 
 
 def consumer_result(consumer: Consumer) -> dict[str, Any]:

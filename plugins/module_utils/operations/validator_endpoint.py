@@ -7,20 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import (
-    transaction,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    InvalidInput,
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
-    address,
     announcement,
 )
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -38,13 +32,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     announcement.checked_host(params["p2p"])
     signer = connection.signer(params)
     client = connection.provider_client(params)
-    operator = address.operator_of(signer.key.account_address)
-    validator = next(
-        (entry for entry in client.validators() if entry.operator_address == operator),
-        None,
-    )
-    if validator is None:
-        raise InvalidInput(f"{operator}, the operator of the given key, is no validator of the provider chain")
+    validator = connection.own_validator(client, signer)
+    operator = validator.operator_address
     wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
     details = announcement.compose(validator.details, wanted)
     result: dict[str, Any] = {
@@ -61,11 +50,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         setattr(message.description, field, UNCHANGED)
     message.description.details = details
     result["tx_hash"] = transaction.send(client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator").hash
-    found = next(
-        (entry.details for entry in client.validators() if entry.operator_address == operator),
-        None,
-    )
-    if found != details:
+    if connection.own_validator(client, signer).details != details:
         raise QueryFailed(
             f"{operator} was edited but the chain shows other details: another writer changed them, run again"
         )

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics.selection import (
-    select,
-)
-from ansible_collections.interchain.security.plugins.module_utils.operations import (
-    connection,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.selection import select
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -11,9 +11,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.proto.descriptors import (
-    FILES,
-)
+from ansible_collections.interchain.security.plugins.module_utils.proto.descriptors import FILES
 
 try:
     # Puts the modules below on sys.path.
