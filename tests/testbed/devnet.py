@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import TestbedError
-from .parts import CHAIN
+from .parts import CHAIN, KUBERNETES
 from .progress import REPORT_EVERY_SECONDS, say, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -231,7 +232,7 @@ class Devnet:
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
         self.playbook("create_consumer", None, chain_id=chain_id, spawn_time=f"+{spawn_in}s", **variables)
-        return max(self.consumers(), key=lambda entry: int(entry["consumer_id"]))["consumer_id"]
+        return str(max(int(entry["consumer_id"]) for entry in self.consumers()))
 
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
@@ -379,7 +380,13 @@ class Devnet:
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl on the testbed's cluster and return its output."""
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments],
+            # The embedded cluster's own kubectl comes out of the cache.
+            [
+                shutil.which("kubectl") or str(KUBERNETES.ensure() / "kubectl"),
+                "--kubeconfig",
+                str(self.kubeconfig),
+                *arguments,
+            ],
             env=self.environment(),
             capture_output=True,
             text=True,
