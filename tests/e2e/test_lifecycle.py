@@ -97,7 +97,7 @@ def create_hostile(devnet: Devnet) -> str:
 
 
 def kill_monitor(devnet: Devnet, name: str) -> None:
-    """End a monitor's pod with SIGKILL."""
+    """End a monitor's pod by force: SIGTERM, and SIGKILL after the two seconds that the kubelet grants at least."""
     devnet.kubectl("delete", "pod", "monitor-0", "--namespace", f"{name}-monitor", "--force", "--grace-period=0")
 
 

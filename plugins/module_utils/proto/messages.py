@@ -18,7 +18,6 @@ try:
     import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
-    from cosmos.base.v1beta1 import coin_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
     from cosmos.staking.v1beta1 import query_pb2 as staking_query_pb2
     from cosmos.staking.v1beta1 import tx_pb2 as staking_tx_pb2
@@ -58,7 +57,6 @@ __all__ = [
     "PROVIDER",
     "auth_pb2",
     "auth_query_pb2",
-    "coin_pb2",
     "provider_message",
     "secp256k1_pb2",
     "signing_pb2",
