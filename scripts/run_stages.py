@@ -173,13 +173,13 @@ def build(stage: Stage) -> None:
     stage.run("collection verify", *galaxy, "verify", "--offline", "interchain.security")
 
 
-def run_pytest(stage: Stage, folder: str) -> None:
+def run_pytest(stage: Stage, folder: str, *options: str) -> None:
     """Run the tests of one folder; each counts by itself, and a run that broke off counts as failed too."""
     if not (ROOT / folder).is_dir():
         raise CheckFailed(f"there is no folder {folder}")
     report = BUILD / f"junit-{stage.name}.xml"
     report.unlink(missing_ok=True)
-    good = stage.run("pytest", "python", "-m", "pytest", folder, f"--junitxml={report}")
+    good = stage.run("pytest", "python", "-m", "pytest", folder, f"--junitxml={report}", *options)
     if not report.exists():
         return
     cases = list(ElementTree.parse(report).iter("testcase"))
@@ -202,7 +202,8 @@ def testbed(stage: Stage) -> None:
 
 def integration(stage: Stage) -> None:
     """Tests of single parts against the real chain and the testbed itself."""
-    run_pytest(stage, "tests/integration")
+    # They mostly wait for blocks, so files run beside each other.
+    run_pytest(stage, "tests/integration", "--numprocesses=3", "--dist=loadfile")
 
 
 def e2e(stage: Stage) -> None:

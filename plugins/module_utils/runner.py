@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain import (
     account_key,
-    client,
+    rpc,
 )
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
@@ -25,7 +25,7 @@ LIBRARIES = {
     "bech32": address.HAS_BECH32,
     "cosmpy": account_key.HAS_COSMPY,
     "cryptography": consensus_key.HAS_CRYPTOGRAPHY,
-    "httpx": client.HAS_HTTPX,
+    "httpx": rpc.HAS_HTTPX,
     "kubernetes": key_store.HAS_KUBERNETES,
     "protobuf": messages.HAS_PROTOBUF,
 }

@@ -18,10 +18,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
-    ProviderClient,
-    TransactionResult,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     InvalidInput,

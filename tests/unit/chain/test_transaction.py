@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import from_mnemonic
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import NodeStatus, TransactionResult
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeStatus, TransactionResult
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import GasPrice, Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import BlockHeader, NodeStatus
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import BlockHeader, NodeStatus
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     HeightInFuture,

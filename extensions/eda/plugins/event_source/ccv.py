@@ -26,12 +26,8 @@ if _IN_COLLECTION and _ROOT not in sys.path:
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import (
-    BlockHeader,
-    NodeStatus,
-    ProviderClient,
-    checked_url,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import BlockHeader, NodeStatus, checked_url
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     HeightInFuture,
