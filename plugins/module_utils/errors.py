@@ -23,7 +23,10 @@ class WrongChain(InterchainError):
 
 
 class QueryFailed(InterchainError):
-    """The chain answered a query with an error."""
+    """The chain answered a query with an error; ``code`` and ``codespace`` are the application's, when it gave any."""
+
+    code = 0
+    codespace = ""
 
 
 class HeightNotAvailable(QueryFailed):
@@ -43,16 +46,39 @@ class WrongPhase(InterchainError):
 
 
 class TransactionFailed(InterchainError):
-    """A transaction was refused or failed; it had no effect besides its fee."""
+    """A transaction was refused (``height`` 0) or failed in its block; it had no effect besides its fee."""
 
-    def __init__(self, message: str, *, code: int = 0, codespace: str = "") -> None:
+    def __init__(
+        self, message: str, *, code: int = 0, codespace: str = "", log: str = "", height: int = 0, tx_hash: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.codespace = codespace
+        self.log = log
+        self.height = height
+        self.tx_hash = tx_hash
 
 
 class TransactionNotConfirmed(InterchainError):
-    """A transaction was in no block when its timeout height had passed: it cannot have an effect any more."""
+    """A transaction can come into no block any more: it has no effect, and what to do can be decided again from state."""
+
+    def __init__(self, message: str, *, tx_hash: str = "", height: int = 0) -> None:
+        super().__init__(message)
+        self.tx_hash = tx_hash
+        self.height = height
+
+
+class TransactionUnsettled(InterchainError):
+    """A transaction may still come into a block: nobody could be asked, or the chain makes no blocks. Do not send again."""
+
+    def __init__(self, message: str, *, tx_hash: str = "", height: int = 0) -> None:
+        super().__init__(message)
+        self.tx_hash = tx_hash
+        self.height = height
+
+
+class FeeTooHigh(InterchainError):
+    """A transaction would cost more than the user allows; it was not sent."""
 
 
 class KeyStoreError(InterchainError):

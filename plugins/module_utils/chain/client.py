@@ -139,12 +139,13 @@ class ProviderClient(NodeRpc):
                 return found
             page = {"limit": 100, "key": answer.pagination.next_key}
 
-    def account(self, address: str) -> tuple[int, int]:
+    def account(self, address: str, height: int = 0) -> tuple[int, int]:
         """Return (account number, sequence) of an account; QueryFailed when the chain knows none of that address."""
         answer = self.query(
             "/cosmos.auth.v1beta1.Query/Account",
             messages.auth_query_pb2.QueryAccountRequest(address=address),
             messages.auth_query_pb2.QueryAccountResponse,
+            height,
         )
         account = messages.auth_pb2.BaseAccount()
         if not answer.account.Unpack(account):

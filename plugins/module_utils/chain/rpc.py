@@ -253,6 +253,7 @@ class NodeRpc:
             if int(response.get("code") or 0) == 0:
                 return base64.b64decode(response.get("value") or "")
             error = _query_error(f"{path.rsplit('/', 1)[-1]} at height {height or 'latest'}: {response.get('log', '')}")
+            error.code, error.codespace = int(response["code"]), str(response.get("codespace") or "")
             if not isinstance(error, HeightInFuture) or time.monotonic() > deadline:
                 raise error
             time.sleep(FUTURE_POLL_SECONDS)  # a block can be read a moment before its state can
