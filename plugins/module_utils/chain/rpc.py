@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +75,8 @@ class TransactionResult:
     codespace: str
     log: str
     events: tuple[Event, ...]
+    gas_wanted: int = 0
+    gas_used: int = 0
 
 
 def parse_time(text: str) -> datetime:
@@ -197,22 +200,34 @@ class NodeRpc:
             if "not found" in str(error):
                 return None
             raise
-        result = found["tx_result"]
-        return TransactionResult(
-            hash=str(found["hash"]),
-            height=int(found["height"]),
-            code=int(result.get("code") or 0),
-            codespace=str(result.get("codespace") or ""),
-            log=str(result.get("log") or ""),
-            events=tuple(
-                Event(
-                    event["type"],
-                    {pair["key"]: pair.get("value") or "" for pair in event["attributes"]},
-                    f"tx/{position}",
-                )
-                for position, event in enumerate(result.get("events") or [])
-            ),
-        )
+        return _transaction_result(str(found["hash"]), int(found["height"]), found["tx_result"])
+
+    def transaction_in_block(self, height: int, tx_hash: str) -> TransactionResult | None:
+        """Return the transaction with that hash (upper-case hex) when it is in the block of that height.
+
+        It needs no index of transactions, and unlike one it is never behind the chain.
+        """
+        texts = self.rpc("block", height=str(height))["block"]["data"].get("txs") or []
+        for position, text in enumerate(texts):
+            if hashlib.sha256(base64.b64decode(text)).hexdigest().upper() == tx_hash:
+                results = self.rpc("block_results", height=str(height))["txs_results"]
+                return _transaction_result(tx_hash, height, results[position])
+        return None
+
+    def transactions(self, query: str, page: int, per_page: int = 100) -> list[TransactionResult]:
+        """Return a page (from 1) of the transactions that a search in the node's index finds, the newest first.
+
+        QueryFailed when the node has no index of transactions.
+        """
+        try:
+            found = self.rpc(
+                "tx_search", query=query, prove=False, page=str(page), per_page=str(per_page), order_by="desc"
+            )
+        except QueryFailed as error:
+            if "page should be within" in str(error):  # how it says that there is no such page
+                return []
+            raise
+        return [_transaction_result(str(tx["hash"]), int(tx["height"]), tx["tx_result"]) for tx in found["txs"]]
 
     def broadcast(self, raw: bytes) -> tuple[int, str, str]:
         """Hand a signed transaction to the node's mempool; return its (code, codespace, log), code 0 when it was taken."""
@@ -257,6 +272,26 @@ class NodeRpc:
             if not isinstance(error, HeightInFuture) or time.monotonic() > deadline:
                 raise error
             time.sleep(FUTURE_POLL_SECONDS)  # a block can be read a moment before its state can
+
+
+def _transaction_result(tx_hash: str, height: int, result: Mapping[str, Any]) -> TransactionResult:
+    return TransactionResult(
+        hash=tx_hash,
+        height=height,
+        code=int(result.get("code") or 0),
+        codespace=str(result.get("codespace") or ""),
+        log=str(result.get("log") or ""),
+        events=tuple(
+            Event(
+                event["type"],
+                {pair["key"]: pair.get("value") or "" for pair in event["attributes"]},
+                f"tx/{position}",
+            )
+            for position, event in enumerate(result.get("events") or [])
+        ),
+        gas_wanted=int(result.get("gas_wanted") or 0),
+        gas_used=int(result.get("gas_used") or 0),
+    )
 
 
 def checked_url(text: str) -> str:
