@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
@@ -31,7 +31,6 @@ with contextlib.suppress(ImportError):  # a module reports it through missing_re
     from google.protobuf.json_format import MessageToDict
 
 PAGE_SIZE = 20
-ZERO_TIME_SECONDS = -62135596800  # 0001-01-01T00:00:00Z, how the chain writes "no spawn time"
 
 
 class ProviderClient(NodeRpc):
@@ -70,7 +69,6 @@ class ProviderClient(NodeRpc):
             raise ConsumerNotFound(
                 f"the provider knows no consumer {consumer_id} at height {height or 'latest'}"
             ) from error
-        initial = answer.init_params
         return Consumer(
             consumer_id=answer.consumer_id,
             chain_id=answer.chain_id,
@@ -80,14 +78,9 @@ class ProviderClient(NodeRpc):
             name=answer.metadata.name,
             description=answer.metadata.description,
             metadata=answer.metadata.metadata,
-            spawn_time=_moment(initial.spawn_time),
-            initial_height=(
-                initial.initial_height.revision_number,
-                initial.initial_height.revision_height,
-            ),
-            connection_id=initial.connection_id,
-            unbonding_seconds=initial.unbonding_period.seconds,
-            top_n=answer.power_shaping_params.top_N,
+            initialization=consumer_parameters.read_initialization(answer.init_params),
+            power_shaping=consumer_parameters.read_power_shaping(answer.power_shaping_params),
+            infraction=consumer_parameters.read_infraction(answer.infraction_parameters),
         )
 
     def opted_in(self, consumer_id: str, height: int = 0) -> list[str]:
@@ -151,12 +144,6 @@ class ProviderClient(NodeRpc):
         if not answer.account.Unpack(account):
             raise QueryFailed(f"{address} is an account of a type that cannot sign here: {answer.account.type_url}")
         return account.account_number, account.sequence
-
-
-def _moment(timestamp: Any) -> datetime | None:
-    if timestamp.seconds in (0, ZERO_TIME_SECONDS):
-        return None
-    return datetime.fromtimestamp(timestamp.seconds, UTC).replace(microsecond=timestamp.nanos // 1000)
 
 
 def _validator(entry: Any) -> Validator:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
@@ -21,11 +22,71 @@ class ConsumerSummary:
 
 
 @dataclass(frozen=True)
+class InitializationParameters:
+    """What a consumer starts with. The defaults are those that this collection gives a new consumer.
+
+    ``initial_height`` is (revision number, revision height); the hashes are raw bytes and may be empty; ``spawn_time`` is None
+    when it is unset; periods are in seconds, exact to the nanosecond as the chain keeps them; the fraction is the chain's text.
+    """
+
+    initial_height: tuple[int, int] = (0, 1)
+    genesis_hash: bytes = b""
+    binary_hash: bytes = b""
+    spawn_time: datetime | None = None
+    unbonding_period: Decimal = Decimal(1_209_600)
+    ccv_timeout_period: Decimal = Decimal(2_419_200)
+    transfer_timeout_period: Decimal = Decimal(1800)
+    consumer_redistribution_fraction: str = "0.75"
+    blocks_per_distribution_transmission: int = 1000
+    historical_entries: int = 10_000
+    distribution_transmission_channel: str = ""
+    connection_id: str = ""
+
+
+@dataclass(frozen=True)
+class PowerShapingParameters:
+    """Who may validate a consumer and with how much power. Zero and empty mean: no limit.
+
+    ``top_n`` and ``validators_power_cap`` are percentages; ``min_stake`` is in utoken; the lists hold provider consensus
+    addresses (``...valcons1...``).
+    """
+
+    top_n: int = 0
+    validators_power_cap: int = 0
+    validator_set_cap: int = 0
+    allowlist: tuple[str, ...] = ()
+    denylist: tuple[str, ...] = ()
+    prioritylist: tuple[str, ...] = ()
+    min_stake: int = 0
+    allow_inactive_vals: bool = False
+
+
+@dataclass(frozen=True)
+class SlashJailParameters:
+    """What an infraction on a consumer costs its validator on the provider.
+
+    ``slash_fraction`` lies in 0..1; ``jail_duration`` is in seconds, exact to the nanosecond (the chain's "for ever" is
+    9223372036.854775807); ``tombstone`` counts for double signing only.
+    """
+
+    slash_fraction: Decimal = Decimal(0)
+    jail_duration: Decimal = Decimal(0)
+    tombstone: bool = False
+
+
+@dataclass(frozen=True)
+class InfractionParameters:
+    """What double signing and downtime on a consumer cost."""
+
+    double_sign: SlashJailParameters = SlashJailParameters()
+    downtime: SlashJailParameters = SlashJailParameters()
+
+
+@dataclass(frozen=True)
 class Consumer:
     """A consumer at one height.
 
-    ``spawn_time`` is None when it is unset; ``initial_height`` is (revision number, revision height). All of ``chain_id``,
-    ``name``, ``description`` and ``metadata`` is free text written by strangers.
+    All of ``chain_id``, ``name``, ``description`` and ``metadata`` is free text written by strangers.
     """
 
     consumer_id: str
@@ -36,11 +97,19 @@ class Consumer:
     name: str
     description: str
     metadata: str
-    spawn_time: datetime | None
-    initial_height: tuple[int, int]
-    connection_id: str
-    unbonding_seconds: int
-    top_n: int
+    initialization: InitializationParameters = InitializationParameters()
+    power_shaping: PowerShapingParameters = PowerShapingParameters()
+    infraction: InfractionParameters = InfractionParameters()
+
+    @property
+    def spawn_time(self) -> datetime | None:
+        """When it is to launch; None when that is unset."""
+        return self.initialization.spawn_time
+
+    @property
+    def initial_height(self) -> tuple[int, int]:
+        """(revision number, revision height) of its first block."""
+        return self.initialization.initial_height
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ZERO_TIME_SECONDS, ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.consumer_parameters import ZERO_TIME_SECONDS
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,

@@ -12,7 +12,10 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     announcement,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    Consumer,
+    SlashJailParameters,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import rfc3339
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
@@ -30,11 +33,49 @@ def consumer_result(consumer: Consumer) -> dict[str, Any]:
         "description": consumer.description,
         "metadata": consumer.metadata,
         "spawn_time": None if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
-        "initial_height": consumer.initial_height[1],
-        "connection_id": consumer.connection_id,
-        "unbonding_seconds": consumer.unbonding_seconds,
-        "top_n": consumer.top_n,
+        **initialization_result(consumer),
+        **power_shaping_result(consumer),
+        "infraction_parameters": {
+            "double_sign": slash_jail_result(consumer.infraction.double_sign),
+            "downtime": slash_jail_result(consumer.infraction.downtime),
+        },
         "ports": dataclasses.asdict(ports_of(consumer.chain_id)),
+    }
+
+
+def initialization_result(consumer: Consumer) -> dict[str, Any]:
+    """Return what a consumer starts with; hashes in lower-case hex, periods in whole seconds."""
+    parameters = consumer.initialization
+    return {
+        "initial_height": parameters.initial_height[1],
+        "initial_revision_number": parameters.initial_height[0],
+        "genesis_hash": parameters.genesis_hash.hex(),
+        "binary_hash": parameters.binary_hash.hex(),
+        "unbonding_period": int(parameters.unbonding_period),
+        "ccv_timeout_period": int(parameters.ccv_timeout_period),
+        "transfer_timeout_period": int(parameters.transfer_timeout_period),
+        "consumer_redistribution_fraction": parameters.consumer_redistribution_fraction,
+        "blocks_per_distribution_transmission": parameters.blocks_per_distribution_transmission,
+        "historical_entries": parameters.historical_entries,
+        "distribution_transmission_channel": parameters.distribution_transmission_channel,
+        "connection_id": parameters.connection_id,
+    }
+
+
+def power_shaping_result(consumer: Consumer) -> dict[str, Any]:
+    """Return who may validate a consumer; zero and empty mean no limit."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(consumer.power_shaping).items()
+    }
+
+
+def slash_jail_result(parameters: SlashJailParameters) -> dict[str, Any]:
+    """Return what an infraction costs; fraction and seconds as decimal text, since a float would not keep them."""
+    return {
+        "slash_fraction": format(parameters.slash_fraction, "f"),
+        "jail_duration": format(parameters.jail_duration.normalize() + 0, "f"),
+        "tombstone": parameters.tombstone,
     }
 
 

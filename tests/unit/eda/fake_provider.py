@@ -17,7 +17,11 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     HeightInFuture,
     HeightNotAvailable,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerSummary
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    Consumer,
+    ConsumerSummary,
+    InitializationParameters,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import Event
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
@@ -106,7 +110,8 @@ class FakeClient:
             phase, spawn_time = self.chain.states[height - 1][consumer_id]
         except KeyError:
             raise ConsumerNotFound(f"unknown consumer {consumer_id}") from None
-        return Consumer(consumer_id, "{{ 1 }}", phase, "", "", "", "", "", spawn_time, (1, 1), "", 0, 0)
+        initialization = InitializationParameters(spawn_time=spawn_time)
+        return Consumer(consumer_id, "{{ 1 }}", phase, "", "", "", "", "", initialization)
 
     def close(self) -> None:
         pass
