@@ -19,6 +19,7 @@ PROTO = Path(__file__).resolve().parents[1] / "plugins/module_utils/proto"
 TARGET = PROTO / "descriptors.py"
 IMPORTED = (
     "cosmos.base.query.v1beta1.pagination_pb2",
+    "cosmos.base.v1beta1.coin_pb2",
     "ibc.core.client.v1.client_pb2",
     "ibc.lightclients.tendermint.v1.tendermint_pb2",
     "tendermint.abci.types_pb2",

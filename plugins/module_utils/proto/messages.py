@@ -18,7 +18,10 @@ try:
     import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
+    from cosmos.base.node.v1beta1 import query_pb2 as node_query_pb2
+    from cosmos.crypto.keyring.v1 import record_pb2 as keyring_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
+    from cosmos.slashing.v1beta1 import query_pb2 as slashing_query_pb2
     from cosmos.staking.v1beta1 import query_pb2 as staking_query_pb2
     from cosmos.staking.v1beta1 import tx_pb2 as staking_tx_pb2
     from cosmos.tx.signing.v1beta1 import signing_pb2
@@ -57,9 +60,12 @@ __all__ = [
     "PROVIDER",
     "auth_pb2",
     "auth_query_pb2",
+    "keyring_pb2",
+    "node_query_pb2",
     "provider_message",
     "secp256k1_pb2",
     "signing_pb2",
+    "slashing_query_pb2",
     "staking_query_pb2",
     "staking_tx_pb2",
     "tx_pb2",
