@@ -83,3 +83,11 @@ class FeeTooHigh(InterchainError):
 
 class KeyStoreError(InterchainError):
     """A key could not be stored or read."""
+
+
+class StateError(InterchainError):
+    """A state document could not be read or written."""
+
+
+class StateConflict(StateError):
+    """A state document was written by somebody else since it was read."""
