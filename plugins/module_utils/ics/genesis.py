@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -23,6 +24,14 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 LARGEST_AMOUNT = 10**30
 METADATA_KEY = "interchain_security"
+
+# The one account that the monitor ics-operator funds. Its key is publicly known, so only chains shared with that monitor take this profile.
+ICS_OPERATOR_ACCOUNT = "consumer1r5v5srda7xfth3hn2s26txvrcrntldju7725yc"
+
+# A ConfigMap holds 1 MiB in all; what does not fit goes compressed, in parts of this size (base64 takes a third more).
+LARGEST_PLAIN = 900_000
+PART_SIZE = 600_000
+LARGEST_GENESIS = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,55 @@ def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: st
         if account not in accounts:
             accounts.append(account)
     return accounts
+
+
+def accounts_of(profile: str, validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
+    """Return the accounts to fund under a profile: ``relayers`` (ours) or ``ics-operator`` (chains shared with that monitor)."""
+    if profile == "ics-operator":
+        return [address.with_prefix(ICS_OPERATOR_ACCOUNT, address_prefix)]
+    return relayer_accounts(validators, address_prefix)
+
+
+def checked_base(text: str, source: str, genesis_hash: str) -> dict[str, Any]:
+    """Return the base genesis out of its text; InvalidInput when it is none or not the one that the chain's owner named.
+
+    ``genesis_hash`` is the SHA-256 (hex) of the file as the consumer's initialization parameters state it; empty when they state none.
+    """
+    actual = hashlib.sha256(text.encode()).hexdigest()
+    if genesis_hash and genesis_hash.lower() != actual:
+        raise InvalidInput(
+            f"the base genesis from {source} has SHA-256 {actual}, but the consumer's owner states genesis_hash "
+            f"{genesis_hash.lower()[:128]} on chain: get the owner's file and name it in the catalogue (base_genesis)"
+        )
+    try:
+        base = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the base genesis from {source} is not JSON: {error}") from error
+    if not isinstance(base, dict):
+        raise InvalidInput(f"the base genesis from {source} is not a JSON object")
+    return base
+
+
+def parts(text: str) -> list[bytes]:
+    """Return a genesis as the parts that go into one ConfigMap each: empty when it fits into one as it is, else cut gzip data.
+
+    The same text gives the same parts. InvalidInput when it is larger than any node would take.
+    """
+    raw = text.encode()
+    if len(raw) <= LARGEST_PLAIN:
+        return []
+    if len(raw) > LARGEST_GENESIS:
+        raise InvalidInput(f"the genesis has {len(raw)} bytes; {LARGEST_GENESIS} are the most")
+    packed = gzip.compress(raw, mtime=0)
+    return [packed[start : start + PART_SIZE] for start in range(0, len(packed), PART_SIZE)]
+
+
+def joined(pieces: Sequence[bytes]) -> str:
+    """Return the text that :func:`parts` cut; InvalidInput when a piece is missing or changed."""
+    try:
+        return gzip.decompress(b"".join(pieces)).decode()
+    except (OSError, EOFError, ValueError) as error:
+        raise InvalidInput(f"the parts of the genesis do not belong together: {error}") from error
 
 
 def rfc3339_seconds(moment: datetime) -> str:

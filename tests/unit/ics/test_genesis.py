@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,21 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
+    LARGEST_PLAIN,
+    PART_SIZE,
     ConsumerGenesis,
     Funding,
+    accounts_of,
+    checked_base,
     funding_of,
+    joined,
     merge,
+    parts,
     relayer_accounts,
 )
 
 CCV = json.loads((Path(__file__).parents[1] / "fixtures/provider/ccv_genesis_consumer_0.json").read_text())
+BASE_OF_BINARY = (Path(__file__).parents[1] / "fixtures/consumer/base_genesis.json").read_text()
 ALICE = "cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz"
 BOB = "cosmosvaloper13cax2wqhq9g4xdqvcrc2x5aygr4fuzvv0x7pfu"
 ALICE_ON_CONSUMER = "consumer1wsyhyljzxq2qx4xls6hevhm2u04gux4n"
@@ -125,3 +134,59 @@ def test_a_validator_announces_its_relayer_else_its_own_account_is_funded() -> N
 )
 def test_funding_comes_from_metadata_only_within_bounds(metadata: str, expected: Funding) -> None:
     assert funding_of(metadata, Funding()) == expected
+
+
+def test_the_profile_of_the_other_monitor_gives_its_genesis() -> None:
+    """The check value is that of the other monitor's own code, out of `jq -S -c '.app_state|del(.ccvconsumer)'`."""
+    built_genesis = merge(
+        checked_base(BASE_OF_BINARY, "init", ""),
+        CCV,
+        chain_id="testchain-0",
+        spawn_time=SPAWN,
+        initial_height=1,
+        accounts=accounts_of("ics-operator", [ConsumerValidator(ALICE, "a", 600, "")], "consumer"),
+        funding=Funding(),
+    )
+    state = json.loads(built_genesis.text)["app_state"]
+    del state["ccvconsumer"]
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "eada66c9102fbb0c12b3c8407a1110f9cb00dbd038a60b5061c2453f47478bbb"
+    )
+
+
+def test_our_own_profile_funds_each_validator() -> None:
+    members = [ConsumerValidator(BOB, "b", 400, ""), ConsumerValidator(ALICE, "a", 600, "")]
+    assert accounts_of("relayers", members, "consumer") == relayer_accounts(members, "consumer")
+
+
+def test_the_base_is_held_to_the_hash_on_chain() -> None:
+    right = hashlib.sha256(BASE_OF_BINARY.encode()).hexdigest()
+    assert checked_base(BASE_OF_BINARY, "init", right.upper()) == json.loads(BASE_OF_BINARY)
+    wrong = "ab" * 32
+    with pytest.raises(InvalidInput, match=f"(?s)https://x.*{right}.*{wrong}.*catalogue"):
+        checked_base(BASE_OF_BINARY, "https://x", wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"), [("{", "not JSON"), ("[]", "not a JSON object"), ("[" * 9999, "not JSON")]
+)
+def test_a_base_that_is_no_genesis_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=f"from the file /x is {complaint}"):
+        checked_base(text, "the file /x", "")
+
+
+def test_a_genesis_over_the_limit_of_a_config_map_goes_in_parts() -> None:
+    small = "x" * LARGEST_PLAIN
+    assert parts(small) == []
+    generator = random.Random(7)
+    large = json.dumps([generator.random() for _unused in range(100_000)])
+    pieces = parts(large)
+    assert len(pieces) > 1
+    assert all(0 < len(piece) <= PART_SIZE for piece in pieces)
+    assert parts(large) == pieces
+    assert joined(pieces) == large
+    with pytest.raises(InvalidInput, match="do not belong together"):
+        joined(pieces[:-1])
+    with pytest.raises(InvalidInput, match="do not belong together"):
+        joined(pieces[1:])
