@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from decimal import Decimal
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters
@@ -15,12 +16,20 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     ConsumerNotFound,
     QueryFailed,
 )
+from ansible_collections.interchain.security.plugins.module_utils.ics.address import consensus_bytes
+from ansible_collections.interchain.security.plugins.module_utils.ics.address import encode as encode_address
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
     Consumer,
     ConsumerSummary,
+    InfractionParameters,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.provider import (
+    ProviderParameters,
+    SlashingParameters,
+    ThrottleState,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
     BondStatus,
     Validator,
@@ -31,6 +40,7 @@ with contextlib.suppress(ImportError):  # a module reports it through missing_re
     from google.protobuf.json_format import MessageToDict
 
 PAGE_SIZE = 20
+QUEUED_INFRACTION_PREFIX = bytes([58])  # ConsumerIdToQueuedInfractionParametersKeyName of the provider module
 
 
 class ProviderClient(NodeRpc):
@@ -97,6 +107,121 @@ class ProviderClient(NodeRpc):
         return {
             pair.provider_address: public_key_base64(pair.consumer_key.ed25519) for pair in answer.pair_val_con_addr
         }
+
+    def holder_of_key(self, consumer_id: str, public_key: bytes, prefix: str) -> str | None:
+        """Return the provider consensus address of the validator that has, or lately had, a key on a consumer.
+
+        ``prefix`` is that of the chain's consensus addresses. None when nobody has it by assignment.
+        """
+        answer = self.provider_query(
+            "QueryValidatorProviderAddr",
+            consumer_id=consumer_id,
+            consumer_address=encode_address(prefix, consensus_bytes(public_key)),
+        )
+        return answer.provider_address or None
+
+    def commission_rate(self, consumer_id: str, consensus_address: str, height: int = 0) -> Decimal:
+        """Return what a validator charges on a consumer: its rate there, or its rate on the provider when it set none."""
+        answer = self.provider_query(
+            "QueryValidatorConsumerCommissionRate",
+            height,
+            consumer_id=consumer_id,
+            provider_address=consensus_address,
+        )
+        return consumer_parameters.read_dec(answer.rate)
+
+    def reward_denoms(self, consumer_id: str, height: int = 0) -> tuple[str, ...]:
+        """Return the reward denoms that a consumer allows for itself."""
+        return tuple(self._listed(consumer_id, height).allowlisted_reward_denoms.denoms)
+
+    def minimum_power_in_top_n(self, consumer_id: str, height: int = 0) -> int | None:
+        """Return the power from which on a validator has to validate a Top N consumer; None when it is not Top N."""
+        power = int(self._listed(consumer_id, height).min_power_in_top_N)
+        return None if power < 0 else power
+
+    def _listed(self, consumer_id: str, height: int) -> Any:
+        """Return a consumer as the listing shows it: a page of one that begins with its key."""
+        text = consumer_id.encode()
+        page = {"key": len(text).to_bytes(8, "big") + text, "limit": 1}
+        answer = self.provider_query("QueryConsumerChains", height, pagination=page)
+        if [chain.consumer_id for chain in answer.chains] != [consumer_id]:
+            raise ConsumerNotFound(f"the provider lists no consumer {consumer_id} at height {height or 'latest'}")
+        return answer.chains[0]
+
+    def queued_infraction(self, consumer_id: str, height: int = 0) -> InfractionParameters | None:
+        """Return the infraction parameters that a launched consumer gets once the unbonding time is over; None without any.
+
+        No query of the module shows them, so the store is read: prefix 58, length of the id, id.
+        """
+        text = consumer_id.encode()
+        key = QUEUED_INFRACTION_PREFIX + len(text).to_bytes(8, "big") + text
+        value = self._abci_query("/store/provider/key", key, height)
+        if not value:
+            return None
+        return consumer_parameters.read_infraction(messages.provider_message("InfractionParameters").FromString(value))
+
+    def has_to_validate(self, consensus_address: str, height: int = 0) -> list[str]:
+        """Return the consumers that a validator has to validate now or in the next epoch."""
+        name = "QueryConsumerChainsValidatorHasToValidate"
+        return list(self.provider_query(name, height, provider_address=consensus_address).consumer_ids)
+
+    def parameters(self, height: int = 0) -> ProviderParameters:
+        """Return the parameters of the provider module and of the staking module as far as they matter to consumers."""
+        provider = self.provider_query("QueryParams", height).params
+        staking = self.query(
+            "/cosmos.staking.v1beta1.Query/Params",
+            messages.staking_query_pb2.QueryParamsRequest(),
+            messages.staking_query_pb2.QueryParamsResponse,
+            height,
+        ).params
+        fee = provider.consumer_reward_denom_registration_fee
+        return ProviderParameters(
+            blocks_per_epoch=provider.blocks_per_epoch,
+            ccv_timeout_period=consumer_parameters.read_duration(provider.ccv_timeout_period),
+            trusting_period_fraction=provider.trusting_period_fraction,
+            slash_meter_replenish_period=consumer_parameters.read_duration(provider.slash_meter_replenish_period),
+            slash_meter_replenish_fraction=provider.slash_meter_replenish_fraction,
+            consumer_reward_denom_registration_fee=f"{fee.amount}{fee.denom}",
+            number_of_epochs_to_start_receiving_rewards=provider.number_of_epochs_to_start_receiving_rewards,
+            max_provider_consensus_validators=provider.max_provider_consensus_validators,
+            unbonding_time=consumer_parameters.read_duration(staking.unbonding_time),
+            max_validators=staking.max_validators,
+            bond_denom=staking.bond_denom,
+            min_commission_rate=consumer_parameters.read_dec(staking.min_commission_rate),
+        )
+
+    def slashing_parameters(self, height: int = 0) -> SlashingParameters:
+        """Return what an infraction on the provider itself costs."""
+        answer = self.query(
+            "/cosmos.slashing.v1beta1.Query/Params",
+            messages.slashing_query_pb2.QueryParamsRequest(),
+            messages.slashing_query_pb2.QueryParamsResponse,
+            height,
+        ).params
+        return SlashingParameters(
+            slash_fraction_double_sign=consumer_parameters.read_dec(answer.slash_fraction_double_sign),
+            slash_fraction_downtime=consumer_parameters.read_dec(answer.slash_fraction_downtime),
+            downtime_jail_duration=consumer_parameters.read_duration(answer.downtime_jail_duration),
+            signed_blocks_window=answer.signed_blocks_window,
+            min_signed_per_window=consumer_parameters.read_dec(answer.min_signed_per_window),
+        )
+
+    def throttle_state(self, height: int = 0) -> ThrottleState:
+        """Return how much power may still be jailed by consumers' slash packets."""
+        answer = self.provider_query("QueryThrottleState", height)
+        return ThrottleState(
+            slash_meter=answer.slash_meter,
+            slash_meter_allowance=answer.slash_meter_allowance,
+            next_replenish_candidate=consumer_parameters.read_moment(answer.next_replenish_candidate),
+        )
+
+    def registered_reward_denoms(self, height: int = 0) -> list[str]:
+        """Return the reward denoms that every consumer may use."""
+        return list(self.provider_query("QueryRegisteredConsumerRewardDenoms", height).denoms)
+
+    def blocks_until_next_epoch(self, height: int = 0) -> int:
+        """Return the number of blocks until changes of validator sets are sent to the consumers."""
+        return int(self.provider_query("QueryBlocksUntilNextEpoch", height).blocks_until_next_epoch)
 
     def ccv_genesis(self, consumer_id: str) -> dict[str, Any]:
         """Return the CCV genesis of a launched consumer in the JSON form of the consumer's genesis file."""
