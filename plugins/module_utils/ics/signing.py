@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""May this node sign? Facts of the chain and of the cluster in, a decision with its reasons out.
+
+What keeps two signers of one key apart, from the outside in:
+
+* the chain: it names one key per validator and consumer; a monitor that does not hold that key runs a node that cannot sign;
+* the fence: a Lease named by key and chain, held by one volume; only while it is held does the consumer's namespace have the Secret
+  with the key, and a pod cannot start without that Secret;
+* the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
+* a StatefulSet of one replica: the old pod is gone before the new one starts;
+* the volume: its owner is written on it, and the node's init container ends when it is another's; the database on it lets one process in;
+* the sign state on that volume, which the node itself keeps;
+* ``double_sign_check_height``: the node looks for own signatures in the newest blocks before it joins consensus.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Mode(enum.Enum):
+    """What the node of a launched consumer does."""
+
+    SIGN = "sign"  # it signs as soon as the chain's validator set holds its key
+    FOLLOW = "follow"  # a full node without a key
+    STAY_OUT = "stay_out"  # no node
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known when the node of a launched consumer is to be started. Public keys in base64, empty for none; powers are votes.
+
+    ``initial_key`` is this validator's key in the chain's initial set (empty: not a member), ``assigned_key`` the key assigned to it on
+    the provider by now. ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
+    ``recorded_key`` and ``recorded_volume`` are what signed here before. ``same_key_chains`` maps the other consumers that are signed
+    with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does.
+    """
+
+    consumer_id: str
+    chain_id: str
+    provider_chain_id: str
+    provider_key: str
+    initial_key: str
+    assigned_key: str
+    held_key: str
+    has_node_key: bool
+    volume: str
+    recorded_key: str = ""
+    recorded_volume: str = ""
+    fence_holder: str = ""
+    own_power: int = 0
+    total_power: int = 0
+    started_before: bool = False
+    recorded_check: int = 0
+    remote_signer: bool = False
+    same_key_chains: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the node does and why; every reason is one sentence without its full stop.
+
+    ``assign_key``: the held key has yet to be assigned on the provider. ``double_sign_check_height`` is in blocks.
+    """
+
+    mode: Mode
+    reasons: tuple[str, ...]
+    assign_key: bool = False
+    double_sign_check_height: int = 0
+
+
+def decide(facts: Facts, check_height: int) -> Decision:
+    """Decide; ``check_height`` is the double_sign_check_height that the operator wants."""
+    out = _reasons_for_no_node(facts)
+    if out:
+        return Decision(Mode.STAY_OUT, tuple(out))
+    follow = _reasons_not_to_sign(facts)
+    if follow:
+        return Decision(Mode.FOLLOW, tuple(follow))
+    if facts.initial_key == facts.held_key:
+        reason = "the validator is in the initial set of the chain with the key held here"
+    elif facts.assigned_key == facts.held_key:
+        reason = "the key held here was assigned after the launch: the node signs once the chain has heard of that by a validator set change"
+    else:
+        reason = (
+            "the chain launched with the validator's provider key, which never leaves the provider: the key held here is assigned, and "
+            "the node signs once the chain has heard of that by a validator set change"
+        )
+    return Decision(
+        Mode.SIGN,
+        (reason,),
+        assign_key=not facts.assigned_key and facts.initial_key != facts.held_key,
+        double_sign_check_height=_check_height(facts, check_height),
+    )
+
+
+def fence_name(public_key: str, chain_id: str) -> str:
+    """Return the name of the Lease that lets one volume sign a chain with a key. A chain_id is a stranger's text: only its hash shows."""
+    return f"signer-{hashlib.sha256(f'{public_key}|{chain_id}'.encode()).hexdigest()[:40]}"
+
+
+def owner_mark(consumer_id: str, chain_id: str) -> str:
+    """Return what is written on a volume at the first start: whose sign state it holds."""
+    return f"{consumer_id}-{hashlib.sha256(chain_id.encode()).hexdigest()[:40]}"
+
+
+def _reasons_for_no_node(facts: Facts) -> list[str]:
+    reasons = []
+    if facts.chain_id == facts.provider_chain_id:
+        reasons.append("its chain_id is the provider's own: what is signed for one would count on the other")
+    if not facts.initial_key and not facts.assigned_key and not facts.started_before:
+        reasons.append("the validator is not in the chain's initial set")
+    if not facts.has_node_key:
+        reasons.append("the P2P identity is missing: there is no Secret node-key in the monitor's namespace")
+    if not facts.volume:
+        reasons.append("the volume for the chain's data is missing")
+    return reasons
+
+
+def _reasons_not_to_sign(facts: Facts) -> list[str]:
+    held = facts.held_key
+    if not held:
+        return ["no consensus key for this consumer is held here"]
+    reasons = []
+    if held == facts.provider_key:
+        reasons.append("the key held here is the provider's own: signing two chains with it risks a double sign")
+    expected = facts.assigned_key or facts.initial_key
+    if expected and expected not in (held, facts.provider_key):
+        reasons.append(
+            "the chain expects another consensus key of this validator than the one held here: another monitor or a person signs for it"
+        )
+    twins = sorted(other for other, chain_id in facts.same_key_chains.items() if chain_id == facts.chain_id)
+    if twins:
+        reasons.append(f"consumer {', '.join(twins)} has the same chain_id and is signed with the same key here")
+    if not facts.remote_signer:
+        if facts.recorded_key == held and facts.recorded_volume not in ("", facts.volume):
+            reasons.append(
+                "the volume with the sign state of this key is gone; signing with the same key again could be a double sign: "
+                "assign a new key, or restore that volume"
+            )
+        if facts.fence_holder not in ("", facts.volume):
+            reasons.append(f"volume {facts.fence_holder} holds the fence of this key and chain: another node may sign")
+    return reasons
+
+
+def _check_height(facts: Facts, wanted: int) -> int:
+    """Keep what the first start had. With a third of the power or more the check is off: the chain stands still without this node, so its
+    own last signature would stay within the newest blocks and it could never start again."""
+    if facts.started_before:
+        return facts.recorded_check
+    return 0 if facts.own_power * 3 >= facts.total_power else wanted

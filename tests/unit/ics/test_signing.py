@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a node may sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.interchain.security.plugins.module_utils.ics.signing import (
+    Facts,
+    Mode,
+    decide,
+    fence_name,
+    owner_mark,
+)
+
+FIRST_START = Facts(
+    consumer_id="3",
+    chain_id="demo-1",
+    provider_chain_id="provider-1",
+    provider_key="PROVIDER",
+    initial_key="OWN",
+    assigned_key="OWN",
+    held_key="OWN",
+    has_node_key=True,
+    volume="volume-1",
+    own_power=10,
+    total_power=100,
+)
+RESTART = replace(
+    FIRST_START,
+    started_before=True,
+    recorded_key="OWN",
+    recorded_volume="volume-1",
+    fence_holder="volume-1",
+    recorded_check=10,
+)
+
+
+def test_the_first_start_signs_with_the_key_of_the_initial_set() -> None:
+    decision = decide(FIRST_START, 10)
+    assert decision.mode is Mode.SIGN
+    assert decision.double_sign_check_height == 10
+    assert not decision.assign_key
+    assert "initial set of the chain with the key held here" in decision.reasons[0]
+
+
+def test_a_restart_signs_again_with_what_it_had() -> None:
+    decision = decide(RESTART, 99)
+    assert decision.mode is Mode.SIGN
+    assert decision.double_sign_check_height == 10
+
+
+@pytest.mark.parametrize(("own", "check"), [(33, 10), (34, 0), (100, 0)])
+def test_with_a_third_of_the_power_there_is_no_look_back(own: int, check: int) -> None:
+    assert decide(replace(FIRST_START, own_power=own), 10).double_sign_check_height == check
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"chain_id": "provider-1"}, "its chain_id is the provider's own"),
+        ({"initial_key": "", "assigned_key": ""}, "not in the chain's initial set"),
+        ({"has_node_key": False}, "P2P identity is missing"),
+        ({"volume": ""}, "volume for the chain's data is missing"),
+    ],
+)
+def test_there_is_no_node(change: dict[str, Any], reason: str) -> None:
+    decision = decide(replace(FIRST_START, **change), 10)
+    assert decision.mode is Mode.STAY_OUT
+    assert any(reason in given for given in decision.reasons), decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("facts", "change", "reason"),
+    [
+        (FIRST_START, {"held_key": ""}, "no consensus key for this consumer is held here"),
+        (FIRST_START, {"held_key": "PROVIDER", "initial_key": "PROVIDER", "assigned_key": ""}, "is the provider's own"),
+        (FIRST_START, {"assigned_key": "OTHER", "initial_key": "OTHER"}, "expects another consensus key"),
+        (FIRST_START, {"assigned_key": "", "initial_key": "OTHER"}, "expects another consensus key"),
+        (RESTART, {"assigned_key": "ROTATED"}, "expects another consensus key"),
+        (FIRST_START, {"same_key_chains": {"7": "demo-1"}}, "consumer 7 has the same chain_id"),
+        (RESTART, {"volume": "volume-2", "fence_holder": ""}, "the volume with the sign state of this key is gone"),
+        (FIRST_START, {"fence_holder": "volume-9"}, "volume volume-9 holds the fence"),
+    ],
+)
+def test_the_node_follows_without_signing(facts: Facts, change: dict[str, Any], reason: str) -> None:
+    decision = decide(replace(facts, **change), 10)
+    assert decision.mode is Mode.FOLLOW
+    assert any(reason in given for given in decision.reasons), decision.reasons
+    assert not decision.assign_key
+
+
+def test_a_chain_that_launched_with_the_providers_key_is_signed_with_an_own_one_later() -> None:
+    late = replace(FIRST_START, initial_key="PROVIDER", assigned_key="")
+    decision = decide(late, 10)
+    assert decision.mode is Mode.SIGN
+    assert decision.assign_key
+    assert "validator set change" in decision.reasons[0]
+    again = decide(replace(late, assigned_key="OWN"), 10)
+    assert again.mode is Mode.SIGN
+    assert not again.assign_key
+
+
+def test_a_new_key_may_sign_on_a_new_volume() -> None:
+    rotated = replace(RESTART, held_key="NEW", assigned_key="NEW", volume="volume-2", fence_holder="")
+    assert decide(rotated, 10).mode is Mode.SIGN
+
+
+def test_the_same_key_on_another_chain_id_is_no_reason() -> None:
+    assert decide(replace(FIRST_START, same_key_chains={"7": "other-1"}), 10).mode is Mode.SIGN
+
+
+def test_a_remote_signer_keeps_its_own_state() -> None:
+    moved = replace(RESTART, volume="volume-2", fence_holder="volume-1", remote_signer=True)
+    assert decide(moved, 10).mode is Mode.SIGN
+    assert decide(replace(moved, assigned_key="OTHER"), 10).mode is Mode.FOLLOW
+
+
+KEYS = st.sampled_from(["", "OWN", "OTHER", "PROVIDER"])
+VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
+
+
+@given(
+    st.builds(
+        Facts,
+        consumer_id=st.just("3"),
+        chain_id=st.sampled_from(["demo-1", "provider-1"]),
+        provider_chain_id=st.just("provider-1"),
+        provider_key=st.just("PROVIDER"),
+        initial_key=KEYS,
+        assigned_key=KEYS,
+        held_key=KEYS,
+        has_node_key=st.booleans(),
+        volume=VOLUMES,
+        recorded_key=KEYS,
+        recorded_volume=VOLUMES,
+        fence_holder=VOLUMES,
+        started_before=st.booleans(),
+        same_key_chains=st.sampled_from([{}, {"7": "demo-1"}]),
+    )
+)
+def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
+    decision = decide(facts, 10)
+    assert decision.reasons
+    if decision.mode is Mode.SIGN:
+        assert facts.held_key not in ("", facts.provider_key)
+        assert facts.volume
+        assert facts.fence_holder in ("", facts.volume)
+        assert facts.recorded_key != facts.held_key or facts.recorded_volume in ("", facts.volume)
+        assert (facts.assigned_key or facts.initial_key or facts.held_key) in (facts.held_key, facts.provider_key)
+        assert not facts.same_key_chains
+        assert facts.chain_id != facts.provider_chain_id
+
+
+def test_names_show_nothing_of_a_strangers_text() -> None:
+    hostile = "{{ 1 }}/../$(id)-1"
+    assert fence_name("KEY", hostile).removeprefix("signer-").isalnum()
+    assert len(fence_name("KEY", hostile)) < 63
+    assert fence_name("KEY", hostile) != fence_name("KEY", "demo-1") != fence_name("OTHER", "demo-1")
+    assert owner_mark("3", hostile).replace("-", "").isalnum()
+    assert owner_mark("3", "demo-1") != owner_mark("4", "demo-1")
