@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which validators opt in to a consumer: the largest ones that together hold 66 % of the bonded tokens."""
+"""Which validators opt in to a consumer: the largest ones that together hold 66 % of the bonded tokens; and which have to validate it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.validator 
 
 NUMERATOR = 66
 DENOMINATOR = 100
+POWER_REDUCTION = 1_000_000  # utokens for one unit of power, the Cosmos SDK's default
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,25 @@ def select(validators: Sequence[Validator]) -> Selection:
         selected.append(validator)
         held += validator.tokens
     return Selection(tuple(selected), tuple(bonded), total, threshold)
+
+
+def top_n_members(validators: Sequence[Validator], top_n: int, most_active: int) -> frozenset[str]:
+    """Return the operator addresses of the validators that have to validate a Top N consumer; empty for ``top_n`` 0.
+
+    The provider's own rule: of the ``most_active`` largest bonded validators, all with at least the power of the one with which the largest
+    together reach ``top_n`` percent. It is in force from the launch on, and computed anew at the end of each epoch.
+    """
+    bonded = sorted(
+        (entry for entry in validators if entry.status is BondStatus.BONDED), key=lambda entry: -entry.tokens
+    )
+    powers = [entry.tokens // POWER_REDUCTION for entry in bonded[:most_active]]
+    if top_n == 0:
+        return frozenset()
+    total, held = sum(powers), 0
+    for least in powers:
+        held += least
+        if held * 100 >= total * top_n:
+            return frozenset(
+                entry.operator_address for entry, power in zip(bonded, powers, strict=False) if power >= least
+            )
+    return frozenset()

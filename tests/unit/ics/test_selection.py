@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics.selection import select
+from ansible_collections.interchain.security.plugins.module_utils.ics.selection import select, top_n_members
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
 
 
@@ -67,3 +67,24 @@ def test_the_selection_is_minimal_and_does_not_depend_on_order(tokens: list[int]
     order.shuffle(validators)
     assert select(validators) == chosen
     assert all(chosen.includes(entry.operator_address) == (entry in chosen.selected) for entry in validators)
+
+
+@pytest.mark.parametrize(
+    ("top_n", "most_active", "members"),
+    [
+        (0, 10, ""),
+        (50, 10, "a"),  # exactly 50 % is enough
+        (51, 10, "abc"),  # b and c have the same power, so both
+        (90, 10, "abc"),
+        (91, 10, "abcd"),
+        (100, 10, "abcd"),
+        (100, 1, "a"),  # only active validators count
+        (84, 2, "ab"),
+    ],
+)
+def test_who_has_to_validate_a_top_n_consumer(top_n: int, most_active: int, members: str) -> None:
+    million = 1_000_000
+    tokens = {"a": 500 * million, "c": 200 * million, "b": 200 * million + 1, "d": 100 * million}
+    everybody = [validator(name, amount) for name, amount in tokens.items()]
+    everybody.append(validator("e", 900 * million, BondStatus.UNBONDING))
+    assert top_n_members(everybody, top_n, most_active) == frozenset(members)
