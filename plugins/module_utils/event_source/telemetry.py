@@ -24,6 +24,10 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, ParamSpec
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
+from ansible_collections.interchain.security.plugins.module_utils.supervisor import (
+    LAST_END_VARIABLE,
+    RESTARTS_VARIABLE,
+)
 
 try:
     import prometheus_client
@@ -42,10 +46,6 @@ LABEL_LIMIT = 500  # different values of one label; further ones are counted tog
 OTHER = "other"
 # While one of these holds, the source acts on nothing.
 STOPPING_ALARMS = frozenset({"wrong_chain", "fork", "no_endpoint", "state_conflict"})
-
-# Set by the supervisor for the process that it starts.
-RESTARTS_VARIABLE = "INTERCHAIN_MONITOR_RESTARTS"
-LAST_END_VARIABLE = "INTERCHAIN_MONITOR_LAST_END"
 
 Parameters = ParamSpec("Parameters")
 
