@@ -38,6 +38,7 @@ requirements:
   - httpx
   - kubernetes
   - protobuf
+  - tenacity
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

@@ -13,6 +13,7 @@ from ansible_collections.interchain.security.plugins.module_utils import key_sto
 from ansible_collections.interchain.security.plugins.module_utils.chain import (
     account_key,
     rpc,
+    transaction,
 )
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
@@ -28,6 +29,7 @@ LIBRARIES = {
     "httpx": rpc.HAS_HTTPX,
     "kubernetes": key_store.HAS_KUBERNETES,
     "protobuf": messages.HAS_PROTOBUF,
+    "tenacity": transaction.HAS_TENACITY,
 }
 
 

@@ -3,96 +3,190 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Sending a transaction so that it has exactly one effect: sign with a timeout height, broadcast, confirm by hash.
 
-An answer that leaves open whether the chain has the transaction is settled by looking the hash up until the timeout height
-has passed; only then nothing of it can happen any more and the caller may decide again from state.
+A signed transaction can come into one block at most, whoever hands it over and how often: its sequence number is used up then.
+So an answer that leaves open whether the chain has it is met by handing the *same bytes* over again and looking their hash up.
+Another transaction is signed only when this one is void: refused by every node that was given it, in no block up to its timeout
+height, or in none before its sequence number was used by another. Whether another is wanted at all, state then tells
+(:func:`send_until`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.fees import (
+    Coin,
+    GasPrice,
+    node_gas_price,
+    paid_in_last_day,
+)
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
+    FeeTooHigh,
+    HeightInFuture,
+    HeightNotAvailable,
     InvalidInput,
     QueryFailed,
     TransactionFailed,
     TransactionNotConfirmed,
+    TransactionUnsettled,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
-_T = TypeVar("_T")
+try:
+    import tenacity
+
+    HAS_TENACITY = True
+except ImportError:  # a module reports it through missing_required_lib
+    HAS_TENACITY = False
 
 TIMEOUT_BLOCKS = 20
-GAS_FACTOR = Decimal("1.5")
-SEQUENCE_ATTEMPTS = 5
+DROPPED_BLOCKS = 3  # a transaction that is in none of so many blocks is handed over again
+MOST_CONFLICTS = 30  # how often another writer of the account may be faster
+LONGEST_DELAY = 30.0
 POLL_SECONDS = 0.25
+SDK = "sdk"
+SDK_OUT_OF_GAS = 11
+SDK_MEMPOOL_FULL = 20
 SDK_WRONG_SEQUENCE = 32
 ALREADY_IN_CACHE = "tx already exists in cache"
-
-
-@dataclass(frozen=True)
-class GasPrice:
-    """Price of one unit of gas."""
-
-    amount: Decimal
-    denom: str
-
-    @classmethod
-    def parse(cls, text: str) -> GasPrice:
-        """Read e.g. ``0.01stake``."""
-        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(.+)", text.strip())
-        if not found or not DENOM.fullmatch(found[2]):
-            raise InvalidInput(f"gas_prices must be a number and a denom such as 0.01stake, not {text[:40]!r}")
-        return cls(Decimal(found[1]), found[2])
+MEMPOOL_FULL = "mempool is full"
+INDEX_DISABLED = "indexing is disabled"
 
 
 @dataclass(frozen=True)
 class Signer:
-    """An account together with how it pays. ``confirm_seconds`` bounds each wait for a block."""
+    """An account together with how it pays.
+
+    ``gas_price`` None is the node's minimum. ``confirm_seconds`` bounds each wait for a block. ``max_fee`` bounds the fee of one
+    transaction, ``fee_budget`` the fees of the account in a day. A node that does not take a transaction, and state that asks
+    again for one that became void, are tried ``retries`` times more; ``retry_delay`` (seconds) doubles each time, with jitter.
+    """
 
     key: AccountKey
-    gas_price: GasPrice
+    gas_price: GasPrice | None
     confirm_seconds: float = 60.0
+    gas_adjustment: Decimal = Decimal("1.5")
+    max_fee: Coin | None = None
+    fee_budget: Coin | None = None
+    retries: int = 5
+    retry_delay: float = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A message that state asks for; ``type_name`` is its full name (``package.Message``)."""
+
+    message: Any
+    type_name: str
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """A signed transaction, with what is needed to settle what became of it."""
+
+    raw: bytes
+    hash: str
+    type_name: str
+    address: str
+    sequence: int
+    start_height: int
+    timeout_height: int
 
 
 def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
     """Send one message and return its transaction once it is in a block and succeeded.
 
     ``type_name`` is the full name of the message (``package.Message``). TransactionFailed when the chain refuses it or it
-    fails in its block; TransactionNotConfirmed when it can no longer come into a block.
+    fails in its block; TransactionNotConfirmed when it can no longer come into a block: read state and decide again;
+    TransactionUnsettled when that could not be found out; FeeTooHigh when it would cost too much.
+
+    Where another writer of the account was faster, it is signed anew without asking state: use :func:`send_until` where that
+    writer may have wanted the same.
     """
-    for attempt in range(1, SEQUENCE_ATTEMPTS + 1):
+    sent = _repeat(client, signer, lambda: Wanted(message, type_name), asks_state=False)
+    assert sent is not None
+    return sent
+
+
+def send_until(client: ProviderClient, signer: Signer, decide: Callable[[], Wanted | None]) -> TransactionResult | None:
+    """Send what ``decide`` asks for until one transaction succeeded, which is returned, or state asks for nothing (None).
+
+    ``decide`` reads state and returns the message to send, or None when the state is as wanted. It is called before each new
+    signature, so that what another writer did, or a transaction believed lost, is never done twice. Errors as of :func:`send`.
+    """
+    return _repeat(client, signer, decide, asks_state=True)
+
+
+def _repeat(
+    client: ProviderClient, signer: Signer, decide: Callable[[], Wanted | None], asks_state: bool
+) -> TransactionResult | None:
+    conflicts = voids = 0
+    gas_factor = Decimal(1)
+    while True:
+        wanted = decide()
+        if wanted is None:
+            return None
         try:
-            return _send_once(client, signer, message, type_name)
-        except TransactionFailed as error:
-            # Another transaction of the same account came first. This one is void, so signing anew is safe.
-            if error.code != SDK_WRONG_SEQUENCE or error.codespace != "sdk" or attempt == SEQUENCE_ATTEMPTS:
+            return _send_once(client, signer, wanted, gas_factor)
+        except TransactionNotConfirmed:
+            voids += 1
+            if not asks_state or voids > signer.retries:
                 raise
-            _wait_for_next_block(client, signer.confirm_seconds)
-    raise AssertionError("unreachable")
+        except TransactionFailed as error:
+            reason = (error.codespace, error.code)
+            if reason == (SDK, SDK_WRONG_SEQUENCE) and conflicts < MOST_CONFLICTS:
+                # Another transaction of the account came first. Its effect is in state after the next block.
+                conflicts += 1
+                _wait_for_next_block(client, signer.confirm_seconds)
+            elif reason == (SDK, SDK_OUT_OF_GAS) and gas_factor == 1:
+                gas_factor = Decimal(2)
+            elif asks_state and decide() is None:
+                return None  # refused because another writer has brought about what was wanted
+            else:
+                raise
 
 
-def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
+def _send_once(client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal) -> TransactionResult:
+    signed = _signed(client, signer, wanted, gas_factor)
+    settlement = _Settlement(client, signer, signed)
+    result = settlement.hand_over() or settlement.confirm()
+    if result.code != 0:
+        raise TransactionFailed(
+            f"{signed.type_name} failed in block {result.height}: {result.log} "
+            f"(code {result.code}, {result.codespace}, transaction {result.hash})",
+            code=result.code,
+            codespace=result.codespace,
+            log=result.log,
+            height=result.height,
+            tx_hash=result.hash,
+        )
+    return result
+
+
+def _signed(client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal) -> _Signed:
     status = client.status()
-    account_number, sequence = client.account(signer.key.account_address)
-    body = messages.tx_pb2.TxBody(timeout_height=status.latest_height + TIMEOUT_BLOCKS)
+    address = signer.key.account_address
+    account_number, sequence = client.account(address)
+    price = signer.gas_price or node_gas_price(client)
+    timeout_height = status.latest_height + TIMEOUT_BLOCKS
+    body = messages.tx_pb2.TxBody(timeout_height=timeout_height)
     packed = body.messages.add()
-    packed.type_url = "/" + type_name
-    packed.value = message.SerializeToString()
+    packed.type_url = "/" + wanted.type_name
+    packed.value = wanted.message.SerializeToString()
     body_bytes = body.SerializeToString()
 
-    def signed(gas: int) -> bytes:
-        auth = _auth_info(signer, sequence, gas).SerializeToString()
+    def sign(gas: int) -> bytes:
+        auth = _auth_info(signer, sequence, gas, price).SerializeToString()
         document = messages.tx_pb2.SignDoc(
             body_bytes=body_bytes,
             auth_info_bytes=auth,
@@ -103,96 +197,221 @@ def _send_once(client: ProviderClient, signer: Signer, message: Any, type_name: 
         raw = messages.tx_pb2.TxRaw(body_bytes=body_bytes, auth_info_bytes=auth, signatures=[signature])
         return bytes(raw.SerializeToString())
 
-    raw = signed(_simulated_gas(client, signed(0)))
+    used = _simulated_gas(client, sign(0), wanted.type_name)
+    gas = int((signer.gas_adjustment * gas_factor * used).to_integral_value(ROUND_CEILING))
+    _check_fee(client, signer, price.fee(gas))
+    raw = sign(gas)
     tx_hash = hashlib.sha256(raw).hexdigest().upper()
-    try:
-        code, codespace, log = client.broadcast(raw)
-    except (ChainUnreachable, QueryFailed) as error:
-        if ALREADY_IN_CACHE not in str(error) and isinstance(error, QueryFailed):
-            raise TransactionFailed(f"the node did not take transaction {tx_hash}: {error}") from error
-        code, codespace, log = 0, "", ""  # it may have been taken: the hash tells
-    if code != 0:
-        raise TransactionFailed(
-            f"the chain refused {type_name}: {log} (code {code}, {codespace})",
-            code=code,
-            codespace=codespace,
-        )
-    result = _confirm(client, tx_hash, body.timeout_height, signer.confirm_seconds)
-    if result.code != 0:
-        raise TransactionFailed(
-            f"{type_name} failed in block {result.height}: {result.log} (code {result.code}, {result.codespace}, {tx_hash})",
-            code=result.code,
-            codespace=result.codespace,
-        )
-    return result
+    return _Signed(raw, tx_hash, wanted.type_name, address, sequence, status.latest_height, timeout_height)
 
 
-def _auth_info(signer: Signer, sequence: int, gas: int) -> Any:
+def _auth_info(signer: Signer, sequence: int, gas: int, price: GasPrice) -> Any:
     info = messages.tx_pb2.AuthInfo()
     entry = info.signer_infos.add(sequence=sequence)
     entry.public_key.Pack(messages.secp256k1_pb2.PubKey(key=signer.key.public_key), type_url_prefix="/")
     entry.mode_info.single.mode = messages.signing_pb2.SIGN_MODE_DIRECT
     info.fee.gas_limit = gas
-    amount = int((signer.gas_price.amount * gas).to_integral_value(ROUND_CEILING))
-    if amount:
-        info.fee.amount.add(denom=signer.gas_price.denom, amount=str(amount))
+    fee = price.fee(gas)
+    if fee.amount:
+        info.fee.amount.add(denom=fee.denom, amount=str(fee.amount))
     return info
 
 
-def _simulated_gas(client: ProviderClient, raw: bytes) -> int:
+def _simulated_gas(client: ProviderClient, raw: bytes, type_name: str) -> int:
     try:
-        used = client.simulated_gas(raw)
+        return client.simulated_gas(raw)
     except QueryFailed as error:
-        code = SDK_WRONG_SEQUENCE if "account sequence mismatch" in str(error) else 0
+        if not error.code:
+            raise
         raise TransactionFailed(
-            f"the chain would refuse the transaction: {error}",
-            code=code,
-            codespace="sdk",
+            f"the chain would refuse {type_name}: {error} (code {error.code}, {error.codespace}); nothing was sent",
+            code=error.code,
+            codespace=error.codespace,
+            log=str(error),
         ) from error
-    return int((GAS_FACTOR * used).to_integral_value(ROUND_CEILING))
 
 
-def _confirm(client: ProviderClient, tx_hash: str, timeout_height: int, seconds: float) -> TransactionResult:
-    """Look a transaction up until it is in a block or the chain is past its timeout height."""
+def _check_fee(client: ProviderClient, signer: Signer, fee: Coin) -> None:
+    for option, limit in (("max_fee", signer.max_fee), ("fee_budget", signer.fee_budget)):
+        if limit is not None and fee.amount and fee.denom != limit.denom:
+            raise InvalidInput(f"{option} is in {limit.denom} but fees are paid in {fee.denom}: give both in one denom")
+    if signer.max_fee is not None and fee.amount > signer.max_fee.amount:
+        raise FeeTooHigh(f"the transaction would cost {fee}, more than max_fee {signer.max_fee}; nothing was sent")
+    if signer.fee_budget is not None and fee.amount:
+        paid = paid_in_last_day(client, signer.key.account_address, fee.denom)
+        if paid + fee.amount > signer.fee_budget.amount:
+            raise FeeTooHigh(
+                f"the transaction would cost {fee}, and {paid}{fee.denom} were paid in the last day: together more than "
+                f"fee_budget {signer.fee_budget}; nothing was sent"
+            )
 
-    def look() -> TransactionResult | None:
-        found = client.transaction(tx_hash)
-        if found is None and client.status().latest_height > timeout_height:
-            # Read once more: it may have come into the last possible block between the two calls.
-            found = client.transaction(tx_hash)
-            if found is None:
-                raise TransactionNotConfirmed(
-                    f"transaction {tx_hash} is in no block up to its timeout height {timeout_height}"
+
+class _NotTaken(Exception):
+    """A node did not take a transaction, or did not say so; handing it over again may help."""
+
+    def __init__(self, error: TransactionFailed) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Settlement:
+    """What becomes of one signed transaction."""
+
+    def __init__(self, client: ProviderClient, signer: Signer, signed: _Signed) -> None:
+        self._client, self._signer, self._signed = client, signer, signed
+        self._height = signed.start_height  # the newest that was seen
+        self._searched = signed.start_height  # the transaction is in no block up to this one
+        self._handed_over_at = signed.start_height
+        self._may_be_there = False  # a node may have the transaction although none said so
+
+    def hand_over(self) -> TransactionResult | None:
+        """Give it to a node's mempool, again while that may help; return it when it is in a block already.
+
+        TransactionFailed only when no node can have it.
+        """
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_NotTaken),
+            stop=tenacity.stop_after_attempt(self._signer.retries + 1),
+            wait=tenacity.wait_exponential(self._signer.retry_delay, LONGEST_DELAY)
+            + tenacity.wait_random(0, self._signer.retry_delay),
+            reraise=True,
+        )
+        try:
+            return again(self._hand_over_once)
+        except _NotTaken as last:
+            if self._may_be_there:
+                return None
+            raise last.error from None
+
+    def confirm(self) -> TransactionResult:
+        """Look it up until it is in a block; TransactionNotConfirmed as soon as it can come into none any more."""
+        seconds = self._signer.confirm_seconds
+        patience = time.monotonic() + seconds
+        reason = ""
+        while True:
+            height = self._height
+            try:
+                if found := self._look():
+                    return found
+                self._hand_over_if_dropped()
+                reason = ""
+            except ChainUnreachable as error:
+                reason = f" ({error})"
+            if self._height > height:
+                patience = time.monotonic() + seconds
+            elif time.monotonic() > patience:
+                raise TransactionUnsettled(
+                    f"transaction {self._signed.hash} is in no block up to height {self._height} and no newer block came in "
+                    f"{seconds:g} s: is the chain making blocks? Until height {self._signed.timeout_height} it may still take "
+                    f"effect, so look at the chain before trying again{reason}",
+                    tx_hash=self._signed.hash,
+                    height=self._height,
                 )
-        return found
+            time.sleep(POLL_SECONDS)
 
-    return _poll(
-        look,
-        seconds + TIMEOUT_BLOCKS * 2,
-        f"transaction {tx_hash} is in no block yet and the chain has not passed its timeout height {timeout_height}: "
-        "is the chain making blocks? Read the state before trying again",
-    )
+    def _hand_over_once(self) -> TransactionResult | None:
+        if self._may_be_there:
+            with contextlib.suppress(ChainUnreachable):  # the broadcast will tell
+                if found := self._look():
+                    return found
+        endpoint = self._client.url
+        try:
+            code, codespace, log = self._client.broadcast(self._signed.raw)
+        except ChainUnreachable as error:
+            self._may_be_there = True
+            raise _NotTaken(self._refused(0, "", str(error))) from error
+        except QueryFailed as error:
+            if ALREADY_IN_CACHE in str(error):
+                return None
+            code, codespace, log = (SDK_MEMPOOL_FULL if MEMPOOL_FULL in str(error) else -1), SDK, str(error)
+        if self._client.url != endpoint:
+            # An endpoint fell silent and another one answered: the first may have taken it before.
+            self._may_be_there = True
+        if code == 0:
+            return None
+        refused = self._refused(code, codespace, log)
+        if (codespace, code) == (SDK, SDK_MEMPOOL_FULL):
+            raise _NotTaken(refused)
+        if self._may_be_there:
+            return None  # such as a used sequence number, because it is in a block itself: the hash tells
+        raise refused
+
+    def _look(self) -> TransactionResult | None:
+        """Look it up; None when it is in no block yet, TransactionNotConfirmed when it can come into none any more."""
+        indexed = True
+        try:
+            if found := self._client.transaction(self._signed.hash):
+                return found
+        except QueryFailed as error:
+            if INDEX_DISABLED not in str(error):
+                raise
+            indexed = False
+        height = self._client.status().latest_height
+        if height <= self._height:
+            return None
+        self._height = height
+        late = height >= self._signed.timeout_height
+        try:
+            used = self._client.account(self._signed.address, height)[1] > self._signed.sequence
+        except (HeightInFuture, HeightNotAvailable):  # another endpoint answers now
+            used = False
+        if not (late or used) and indexed:
+            return None
+        # The blocks themselves have the last word: an index may be behind them.
+        last = min(height, self._signed.timeout_height)
+        try:
+            while self._searched < last:
+                if found := self._client.transaction_in_block(self._searched + 1, self._signed.hash):
+                    return found
+                self._searched += 1
+        except HeightInFuture:  # another endpoint answers now, and is behind
+            self._height = self._searched
+            return None
+        except HeightNotAvailable as error:
+            raise TransactionUnsettled(
+                f"what became of transaction {self._signed.hash} cannot be found out: {error}. Look at the chain before "
+                "trying again",
+                tx_hash=self._signed.hash,
+                height=self._searched,
+            ) from error
+        if late or used:
+            why = (
+                f"its timeout height {self._signed.timeout_height}"
+                if late
+                else f"{height}, and its sequence number is used"
+            )
+            raise TransactionNotConfirmed(
+                f"transaction {self._signed.hash} of {self._signed.type_name} is in no block up to {why}: it has no effect; "
+                "run again to have it decided again",
+                tx_hash=self._signed.hash,
+                height=height,
+            )
+        return None
+
+    def _hand_over_if_dropped(self) -> None:
+        """A node that restarted, or whose mempool was full, has lost it: the same bytes again do no harm."""
+        if self._height < self._handed_over_at + DROPPED_BLOCKS:
+            return
+        self._handed_over_at = self._height
+        with contextlib.suppress(QueryFailed):  # such as: already in the cache. The hash tells.
+            self._client.broadcast(self._signed.raw)
+
+    def _refused(self, code: int, codespace: str, log: str) -> TransactionFailed:
+        return TransactionFailed(
+            f"the chain refused {self._signed.type_name}: {log} (code {code}, {codespace}, transaction {self._signed.hash})",
+            code=code,
+            codespace=codespace,
+            log=log,
+            tx_hash=self._signed.hash,
+        )
 
 
 def _wait_for_next_block(client: ProviderClient, seconds: float) -> None:
     start = client.status().latest_height
-    _poll(
-        lambda: client.status().latest_height > start or None,
-        seconds,
-        f"no block after height {start}: is the chain making blocks?",
-    )
-
-
-def _poll(look: Callable[[], _T | None], seconds: float, message: str) -> _T:
     deadline = time.monotonic() + seconds
-    reason = ""
-    while True:
-        try:
-            found = look()
-            if found is not None:
-                return found
-        except ChainUnreachable as error:
-            reason = f" ({error})"
+    while client.status().latest_height <= start:
         if time.monotonic() > deadline:
-            raise TransactionNotConfirmed(message + reason)
+            raise TransactionNotConfirmed(
+                f"no block after height {start}: is the chain making blocks? Nothing was sent"
+            )
         time.sleep(POLL_SECONDS)

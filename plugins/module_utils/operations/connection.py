@@ -9,10 +9,8 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import (
-    GasPrice,
-    Signer,
-)
+from ansible_collections.interchain.security.plugins.module_utils.chain.fees import GasPrice
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import address
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
