@@ -57,12 +57,13 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class BlockHeader:
-    """The part of a block's header that is used here; ``hash`` is upper-case hex."""
+    """The part of a block's header that is used here; hashes are upper-case hex, empty when not known."""
 
     chain_id: str
     height: int
     time: datetime
     hash: str
+    parent_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class NodeRpc:
             raise ChainUnreachable(f"{url} does not answer: {failure or type(failure).__name__}") from failure
         except (ValueError, KeyError, AttributeError) as failure:
             raise ChainUnreachable(f"{url} does not answer like a CometBFT node: is it the RPC address?") from failure
-        raise _query_error(f"{method} on {url}: {text}")
+        raise query_error(f"{method} on {url}: {text}")
 
     def status(self) -> NodeStatus:
         """Return what the node says of itself."""
@@ -267,7 +268,7 @@ class NodeRpc:
             )["response"]
             if int(response.get("code") or 0) == 0:
                 return base64.b64decode(response.get("value") or "")
-            error = _query_error(f"{path.rsplit('/', 1)[-1]} at height {height or 'latest'}: {response.get('log', '')}")
+            error = query_error(f"{path.rsplit('/', 1)[-1]} at height {height or 'latest'}: {response.get('log', '')}")
             error.code, error.codespace = int(response["code"]), str(response.get("codespace") or "")
             if not isinstance(error, HeightInFuture) or time.monotonic() > deadline:
                 raise error
@@ -302,7 +303,8 @@ def checked_url(text: str) -> str:
     return url
 
 
-def _query_error(text: str) -> QueryFailed:
+def query_error(text: str) -> QueryFailed:
+    """Return the error that a node's or an application's text stands for."""
     lowered = text.lower()
     if (
         "height in the future" in lowered
@@ -314,6 +316,7 @@ def _query_error(text: str) -> QueryFailed:
         "failed to load state at height" in lowered
         or "lowest height is" in lowered
         or "version does not exist" in lowered
+        or "not persisting" in lowered  # discard_abci_responses
     ):
         return HeightNotAvailable(text)
     if "consumer" in lowered and any(
