@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters
+from ansible_collections.interchain.security.plugins.module_utils.chain.paging import PageLimit
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
@@ -39,7 +40,6 @@ from ansible_collections.interchain.security.plugins.module_utils.proto import m
 with contextlib.suppress(ImportError):  # a module reports it through missing_required_lib
     from google.protobuf.json_format import MessageToDict
 
-PAGE_SIZE = 20
 QUEUED_INFRACTION_PREFIX = bytes([58])  # ConsumerIdToQueuedInfractionParametersKeyName of the provider module
 
 
@@ -59,17 +59,20 @@ class ProviderClient(NodeRpc):
     def consumers(self, phase: Phase | None = None, height: int = 0) -> list[ConsumerSummary]:
         """Return all consumers, in order of consumer_id, read in pages."""
         found: list[ConsumerSummary] = []
-        page: dict[str, Any] = {"limit": PAGE_SIZE}
+        page_limit = PageLimit()
+        number = 0 if phase is None else list(Phase).index(phase) + 1
+        key = b""
         while True:
-            number = 0 if phase is None else list(Phase).index(phase) + 1
+            page = {"limit": page_limit.limit, "key": key}
             answer = self.provider_query("QueryConsumerChains", height, phase=number, pagination=page)
             found += [
                 ConsumerSummary(chain.consumer_id, chain.chain_id, Phase.from_chain(chain.phase))
                 for chain in answer.chains
             ]
-            if not answer.pagination.next_key:
+            key = answer.pagination.next_key
+            if not key:
                 return sorted(found, key=lambda consumer: int(consumer.consumer_id))
-            page = {"limit": PAGE_SIZE, "key": answer.pagination.next_key}
+            page_limit.answered(len(answer.chains), answer.ByteSize())
 
     def consumer(self, consumer_id: str, height: int = 0) -> Consumer:
         """Return a consumer; ConsumerNotFound when the provider knows none of that id."""
