@@ -27,6 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import moment, one_line
+
 if TYPE_CHECKING:
     from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore
 
@@ -41,7 +43,6 @@ DOCUMENT = "monitor"
 STEADY_SECONDS = 300.0  # a program that ran so long counts as well again: the next delay is the first one
 RECORD_SECONDS = 10.0  # that writing the state document may take
 KILL_SECONDS = 10.0  # for killed processes to be gone
-LONGEST_REASON = 500  # characters
 LONGEST_LINE = 64 * 1024  # bytes of one line of the program's log
 CONFLICTS = 5  # tries to write a document that others write too
 
@@ -79,17 +80,6 @@ class End:
             return f"ended by {signal.Signals(-self.code).name}"
         told = f": {self.told}" if self.told else ""
         return one_line(f"ended with exit code {self.code}{told}")
-
-
-def one_line(text: str) -> str:
-    """Printable text in one line of bounded length."""
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(shown.split())[:LONGEST_REASON]
-
-
-def moment(at: datetime) -> str:
-    """RFC 3339 in UTC, in whole seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def backoff(failures: int, settings: Settings) -> float:
@@ -308,7 +298,7 @@ def write_termination_log(text: str) -> None:
 
 def record(reason: str, at: str, store: StateStore) -> None:
     """Count one more restart in the state document ``monitor``."""
-    from ansible_collections.interchain.security.plugins.module_utils.state_store import StateConflict
+    from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict
 
     for tries_left in reversed(range(CONFLICTS)):
         document = store.read(DOCUMENT)

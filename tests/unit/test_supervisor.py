@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils import supervisor as subject
+from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
 from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.supervisor import End, Settings, backoff
 
@@ -165,7 +166,7 @@ def test_restarts_are_counted_in_the_state_document(supervised: Supervised, tmp_
     state.mkdir()
     store = FileStateStore(str(state))
     store.write("monitor", {"restarts": "4", "other": "stays"}, None)
-    began = subject.moment(datetime.now(UTC))
+    began = receipt.moment(datetime.now(UTC))
     supervised.start("tell('ran')\nsys.exit(3)\n", "--state-directory", str(state))
     supervised.wait_for(lambda told: len(told) >= 2)
     document = store.read("monitor")
@@ -204,7 +205,7 @@ def test_the_delay_doubles_and_is_bounded() -> None:
         (End(-9, "", datetime.now(UTC)), "ended by SIGKILL"),
         (End(0, "", datetime.now(UTC)), "ended with exit code 0"),
         (End(1, "a\nb\x1b[31m\tc", datetime.now(UTC)), "ended with exit code 1: a b [31m c"),
-        (End(1, "x" * 2000, datetime.now(UTC)), ("ended with exit code 1: " + "x" * 2000)[:500]),
+        (End(1, "x" * 2000, datetime.now(UTC)), ("ended with exit code 1: " + "x" * 2000)[:497] + "..."),
     ],
 )
 def test_the_reason_is_one_line(end: End, reason: str) -> None:
