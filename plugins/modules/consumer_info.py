@@ -11,9 +11,11 @@ short_description: Read consumer chains from a provider chain
 version_added: 0.1.0
 description:
   - Returns the consumers of a provider chain with their phase, times, ports and opted-in validators, all read at one height.
+  - With a state store, also what the validator's monitor decided and why.
   - Text such as RV(consumers[].chain_id) is written by strangers; treat it as data.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.state
 options:
   consumer_id:
     description: Only the consumer of this id.
@@ -75,6 +77,28 @@ consumers:
       type: list
       elements: str
       returned: always
+    opt_in:
+      description: What the monitor decided; none when it has not looked at the consumer.
+      type: dict
+      returned: when a state store is given that has a document of the consumer
+      contains:
+        decision:
+          description: V(opt_in) or V(stay_out).
+          type: str
+          returned: always
+        reasons:
+          description: Every reason of the decision.
+          type: list
+          elements: str
+          returned: always
+        height:
+          description: Provider height that the decision rests on.
+          type: int
+          returned: always
+        alarm:
+          description: What the consumer breaks of the policy since; empty when it breaks nothing.
+          type: str
+          returned: always
 height:
   description: The provider height that was read.
   type: int

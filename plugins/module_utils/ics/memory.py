@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
-PREFIX = "consumer-"
-
 
 @dataclass(frozen=True)
 class Memory:

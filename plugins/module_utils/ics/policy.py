@@ -286,6 +286,12 @@ class Decision:
     alarm_reasons: tuple[str, ...] = ()
 
 
+def is_open(facts: Facts) -> bool:
+    """Tell whether the selection rule is to be asked: not for a consumer that is decided, that has to be validated, or that has launched."""
+    before_launch = facts.consumer.phase in (Phase.REGISTERED, Phase.INITIALIZED)
+    return before_launch and not facts.is_in_top_n and not facts.is_opted_in and facts.memory.decision != "opt_in"
+
+
 def decide(policy: Policy, facts: Facts) -> Decision:
     """Decide about one consumer.
 
@@ -304,8 +310,10 @@ def decide(policy: Policy, facts: Facts) -> Decision:
         gone = remembered.decision == "opt_in"
         why = "it opted out after the launch" if gone else "the consumer was launched without it"
         return Decision("stay_out", (*violations, why), facts.height)
-    if remembered.decision == "opt_in" and not violations:
-        # Cut before its transaction: the decision was made and holds.
+    if remembered.decision == "opt_in":
+        # Cut before its transaction: the decision was made and holds, unless it can still be taken back.
+        if violations:
+            return Decision("stay_out", violations, facts.height)
         return Decision("opt_in", remembered.reasons, remembered.height or facts.height, Action.OPT_IN)
     refusals = [*violations, *no_room(policy, facts)]
     if policy.mode is Mode.SELECTED and not facts.is_selected:

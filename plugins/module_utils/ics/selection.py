@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics.provider import POWER_REDUCTION
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import (
     BondStatus,
     Validator,
@@ -16,7 +17,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.validator 
 
 NUMERATOR = 66
 DENOMINATOR = 100
-POWER_REDUCTION = 1_000_000  # utokens for one unit of power, the Cosmos SDK's default
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
+from ansible_collections.interchain.security.plugins.module_utils.ics import memory
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     results,
+    state,
 )
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
+    **state.STATE_OPTIONS,
     "consumer_id": {"type": "str"},
     "phase": {
         "type": "list",
@@ -28,7 +31,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Return the consumers that match, all read at one height."""
+    """Return the consumers that match, all read at one height, with what the monitor decided where its state store is given."""
+    documents = state.memories(params)
     client = connection.provider_client(params)
     wanted = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
     height = params["height"] or client.status().latest_height
@@ -45,5 +49,19 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             continue
         if consumer.phase.value in phases:
             opted_in = sorted(operators.get(entry, entry) for entry in client.opted_in(consumer_id, height))
-            found.append({**results.consumer_result(consumer), "opted_in": opted_in})
+            entry = {**results.consumer_result(consumer), "opted_in": opted_in}
+            if consumer_id in documents:
+                entry["opt_in"] = _decision(memory.parse(consumer_id, documents[consumer_id]))
+            found.append(entry)
     return {"changed": False, "consumers": found, "height": height}
+
+
+def _decision(remembered: memory.Memory) -> dict[str, Any] | None:
+    if not remembered.decision:
+        return None
+    return {
+        "decision": remembered.decision,
+        "reasons": list(remembered.reasons),
+        "height": remembered.height,
+        "alarm": remembered.alarm_reasons,
+    }

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore, open_state_store
+from ansible_collections.interchain.security.plugins.module_utils.state_store import (
+    CONSUMER_PREFIX,
+    StateStore,
+    open_state_store,
+)
 
 STATE_OPTIONS: dict[str, Any] = {
     "state_directory": {"type": "path"},
@@ -23,3 +28,15 @@ def opened(params: dict[str, Any]) -> StateStore:
     if store is None:
         raise InvalidInput("state_namespace: give the monitor's namespace, or state_directory")
     return store
+
+
+def memories(params: dict[str, Any]) -> dict[str, Mapping[str, str]]:
+    """Return the documents of all consumers by consumer_id; none when the options name no store."""
+    store = open_state_store(params["state_directory"], params["state_namespace"], params["kubeconfig"])
+    if store is None:
+        return {}
+    try:
+        found = {entry.name.removeprefix(CONSUMER_PREFIX): entry.data for entry in store.documents(CONSUMER_PREFIX)}
+    finally:
+        store.close()
+    return {consumer_id: data for consumer_id, data in found.items() if consumer_id.isdigit()}
