@@ -91,3 +91,7 @@ class StateError(InterchainError):
 
 class StateConflict(StateError):
     """A state document was written by somebody else since it was read."""
+
+
+class ClusterError(InterchainError):
+    """The Kubernetes cluster could not be reached or refused a request."""

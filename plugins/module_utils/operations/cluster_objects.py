@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bring several objects of a Kubernetes cluster into their state in one task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+    Change,
+    Cluster,
+    merge_changes,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    ClusterError,
+    InvalidInput,
+)
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "definitions": {"type": "list", "elements": "dict", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "mode": {"type": "str", "choices": ["apply", "create", "merge"], "default": "apply"},
+    "wait_timeout": {"type": "int", "default": 0},
+    "kubeconfig": {"type": "path"},
+}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Apply, create or remove the objects in their order, and wait for them when that is asked for."""
+    cluster = Cluster(params["kubeconfig"], dry_run=check_mode)
+    definitions = params["definitions"]
+    for number, definition in enumerate(definitions):
+        metadata = definition.get("metadata")
+        if not isinstance(metadata, dict) or not all(
+            [definition.get("apiVersion"), definition.get("kind"), metadata.get("name")]
+        ):
+            raise InvalidInput(f"definitions[{number}] needs apiVersion, kind and metadata.name")
+    changes: list[Change] = []
+    for definition in definitions if params["state"] == "present" else reversed(definitions):
+        if params["state"] == "absent":
+            metadata = definition["metadata"]
+            changes.append(
+                cluster.delete(
+                    definition["kind"], metadata["name"], metadata.get("namespace"), definition["apiVersion"]
+                )
+            )
+        else:
+            changes.append(
+                {"apply": cluster.apply, "create": cluster.create, "merge": cluster.merge}[params["mode"]](definition)
+            )
+    result = merge_changes(changes)
+    if params["wait_timeout"] > 0 and not check_mode:
+        for definition in definitions:
+            _await(cluster, definition, params["state"], params["wait_timeout"])
+    return result
+
+
+def _await(cluster: Cluster, definition: dict[str, Any], state: str, timeout: int) -> None:
+    kind, name = definition["kind"], definition["metadata"]["name"]
+    namespace, api_version = definition["metadata"].get("namespace"), definition["apiVersion"]
+    where = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+    def settled() -> bool | None:
+        found = cluster.get(kind, name, namespace, api_version)
+        if state == "absent":
+            return True if found is None else None
+        if found is None:
+            raise ClusterError(f"{where} is gone while it was waited for")
+        return _is_ready(where, found)
+
+    describe = f"`kubectl describe {kind.lower()} {name}{f' --namespace {namespace}' if namespace else ''}` tells why"
+    cluster.await_value(f"{where} to be {'gone' if state == 'absent' else 'ready'}", settled, timeout, describe)
+
+
+def _is_ready(where: str, found: dict[str, Any]) -> bool | None:
+    """Return True or, while it is not ready, None; ClusterError when it never will be."""
+    status = found.get("status") or {}
+    conditions = {entry["type"]: entry for entry in status.get("conditions") or []}
+    if found["kind"] == "Job":
+        if conditions.get("Failed", {}).get("status") == "True":
+            raise ClusterError(
+                f"{where} failed: {str(conditions['Failed'].get('message', 'no reason was given'))[:400]}"
+            )
+        return True if conditions.get("Complete", {}).get("status") == "True" else None
+    if found["kind"] == "StatefulSet":
+        spec = found["spec"]
+        current = status.get("observedGeneration") == found["metadata"].get("generation")
+        if not current or status.get("replicas", 0) != spec["replicas"]:
+            return None
+        return True if status.get("readyReplicas", 0) == spec["replicas"] else None
+    return True

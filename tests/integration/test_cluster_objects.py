@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects of a real API server: each write once, again, changed, and in check mode first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
+from tests.integration.api_server import ApiServer
+
+SECRET = "c2VjcmV0LXZhbHVl"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    made = ApiServer(tmp_path_factory.mktemp("api"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def converge(server: ApiServer, *definitions: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
+    validated = ArgumentSpecValidator(cluster_objects.ARGUMENT_SPEC).validate(
+        {"definitions": list(definitions), "kubeconfig": str(server.kubeconfig), **options}
+    )
+    assert not validated.error_messages
+    return cluster_objects.run(validated.validated_parameters, check)
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default", "labels": {"a": "b"}},
+        "data": data,
+    }
+
+
+def data_of(server: ApiServer, name: str) -> dict[str, str] | None:
+    found = Cluster(str(server.kubeconfig)).get("ConfigMap", name, "default")
+    return None if found is None else found["data"]
+
+
+def test_the_cycle_of_an_object(server: ApiServer) -> None:
+    """Create, repeat, change, repeat, remove, repeat; each in check mode first."""
+    for wanted, options, expected in (
+        (config_map("cycle", one="1"), {}, {"one": "1"}),
+        (config_map("cycle", one="2"), {}, {"one": "2"}),
+        (config_map("cycle", one="2"), {"state": "absent"}, None),
+    ):
+        before = data_of(server, "cycle")
+        assert converge(server, wanted, check=True, **options)["changed"]
+        assert data_of(server, "cycle") == before
+        assert converge(server, wanted, **options)["changed"]
+        assert data_of(server, "cycle") == expected
+        writes = len(server.writes())
+        assert not converge(server, wanted, check=True, **options)["changed"]
+        again = converge(server, wanted, **options)
+        assert not again["changed"]
+        assert again["diff"] == {"before": [], "after": []}
+        # A repeated apply is a request, but the object keeps its version.
+        assert all(entry["verb"] == "patch" for entry in server.writes()[writes:])
+
+
+def test_a_repeated_apply_keeps_the_version(server: ApiServer) -> None:
+    cluster = Cluster(str(server.kubeconfig))
+    converge(server, config_map("version", one="1"))
+    first = cluster.get("ConfigMap", "version", "default")
+    converge(server, config_map("version", one="1"))
+    assert cluster.get("ConfigMap", "version", "default") == first
+
+
+def test_apply_takes_back_what_a_definition_no_longer_names_and_merge_does_not(server: ApiServer) -> None:
+    converge(server, config_map("fields", one="1", two="2"))
+    assert converge(server, config_map("fields", three="3"), mode="merge")["changed"]
+    assert data_of(server, "fields") == {"one": "1", "two": "2", "three": "3"}
+    assert not converge(server, config_map("fields", three="3"), mode="merge")["changed"]
+    assert converge(server, config_map("fields", one="1"))["changed"]
+    found = data_of(server, "fields")
+    assert found is not None
+    assert "two" not in found
+
+
+def test_create_leaves_what_is_there(server: ApiServer) -> None:
+    assert converge(server, config_map("made", one="1"), mode="create")["changed"]
+    assert not converge(server, config_map("made", one="2"), mode="create")["changed"]
+    assert data_of(server, "made") == {"one": "1"}
+
+
+def test_the_values_of_a_secret_show_nowhere(server: ApiServer) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "hidden", "namespace": "default"},
+        "data": {"key": SECRET},
+    }
+    assert SECRET not in json.dumps(converge(server, secret, check=True))
+    made = converge(server, secret)
+    assert made["changed"]
+    assert SECRET not in json.dumps(made)
+    removed = converge(server, secret, state="absent")
+    assert removed["changed"]
+    assert SECRET not in json.dumps(removed)
+
+
+def test_a_namespace_and_what_is_in_it_can_be_checked_before_either_is_there(server: ApiServer) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}
+    inside = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "later"}}
+    checked = converge(server, namespace, inside, check=True)
+    assert len(checked["diff"]["after"]) == 2
+    assert converge(server, namespace, inside)["changed"]
+
+
+def test_a_job_that_failed_ends_the_wait_with_its_reason(server: ApiServer) -> None:
+    container = {"name": "x", "image": "x"}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "fails", "namespace": "default"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+    }
+    with pytest.raises(
+        ClusterError, match=r"Job default/fails to be ready: not after 1 s; `kubectl describe job fails"
+    ):
+        converge(server, job, wait_timeout=1)
+    status = {
+        "conditions": [
+            {"type": "FailureTarget", "status": "True", "message": "no volume", "reason": "x"},
+            {"type": "Failed", "status": "True", "message": "no volume", "reason": "x"},
+        ],
+        "startTime": "2026-01-01T00:00:00Z",
+    }
+    configuration = kubernetes.client.Configuration()
+    kubernetes.config.load_kube_config(str(server.kubeconfig), client_configuration=configuration)
+    batch = kubernetes.client.BatchV1Api(kubernetes.client.ApiClient(configuration))
+    batch.patch_namespaced_job_status("fails", "default", {"status": status})
+    with pytest.raises(ClusterError, match="Job default/fails failed: no volume"):
+        converge(server, job, wait_timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("definition", "complaint"),
+    [
+        ({"kind": "ConfigMap"}, r"definitions\[0\] needs apiVersion, kind and metadata.name"),
+        ({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, "the cluster knows no such kind"),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "X_", "namespace": "default"}},
+            r"failed to apply ConfigMap default/X_: .*Invalid value.*\(422\)",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(server: ApiServer, definition: dict[str, Any], complaint: str) -> None:
+    with pytest.raises((ClusterError, InvalidInput), match=complaint):
+        converge(server, definition)
+
+
+def test_a_cluster_that_does_not_answer_is_said(server: ApiServer, tmp_path: Path) -> None:
+    nowhere = tmp_path / "kubeconfig"
+    nowhere.write_text(server.kubeconfig.read_text().replace(str(server.port), "1"))
+    with pytest.raises(ClusterError, match="the Kubernetes cluster does not answer"):
+        Cluster(str(nowhere))
