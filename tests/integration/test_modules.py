@@ -97,7 +97,7 @@ def test_cycle(running: Node, run: Runner, tmp_path: Path) -> None:
     predicted = run(running, "consumer", check=True, chain_id="cycle-1", **key)
     assert predicted["changed"]
     assert len(run(running, "consumer_info")["consumers"]) == count
-    created = run(running, "consumer", chain_id="cycle-1", spawn_time="+600s", **key)
+    created = run(running, "consumer", chain_id="cycle-1", allow_duplicate=True, spawn_time="+600s", **key)
     assert created["changed"]
     consumer_id = created["consumer_id"]
     assert created["consumer"]["phase"] == "initialized"
@@ -133,7 +133,7 @@ def test_cycle(running: Node, run: Runner, tmp_path: Path) -> None:
 
     early = run(running, "consumer", state="absent", consumer_id=consumer_id, **key)
     assert early["failed"]
-    assert "removes a consumer only when it is launched" in early["msg"]
+    assert f"chain with consumer id: {consumer_id} has to be in its launched phase" in early["msg"]
     no_genesis = run(running, "consumer_genesis", consumer_id=consumer_id, base_genesis="{}")
     assert no_genesis["failed"]
     assert "its genesis exists only while it is launched" in no_genesis["msg"]

@@ -55,3 +55,8 @@ def operator_of(account_address: str) -> str:
 def consensus_bytes(public_key: bytes) -> bytes:
     """Return the raw consensus address of an ed25519 public key: the first 20 bytes of its SHA-256."""
     return hashlib.sha256(public_key).digest()[:20]
+
+
+def module_account(name: str, prefix: str) -> str:
+    """Return the account of a module of the chain, such as ``gov``: the first 20 bytes of the SHA-256 of its name."""
+    return encode(prefix, hashlib.sha256(name.encode()).digest()[:20])

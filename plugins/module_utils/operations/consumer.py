@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters, transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.consumer_parameters import ZERO_TIME_SECONDS
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
@@ -19,144 +16,261 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
     WrongPhase,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    consumer_record,
+    consumer_rules,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
+    Consumer,
+    InitializationParameters,
+    PowerShapingParameters,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer_record import ConsumerRecord, Difference
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer_rules import Problem
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import is_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_options
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consumer_result
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
     **connection.SIGNER_OPTIONS,
+    **consumer_options.OPTIONS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "consumer_id": {"type": "str"},
-    "chain_id": {"type": "str"},
-    "name": {"type": "str"},
-    "description": {"type": "str"},
-    "metadata": {"type": "str"},
-    "spawn_time": {"type": "str"},
-    "unbonding_period": {"type": "int", "default": 1209600},
-    "ccv_timeout_period": {"type": "int", "default": 2419200},
-    "transfer_timeout_period": {"type": "int", "default": 1800},
-    "historical_entries": {"type": "int", "default": 10000},
-    "blocks_per_distribution_transmission": {"type": "int", "default": 1000},
-    "consumer_redistribution_fraction": {"type": "str", "default": "0.75"},
+    "allow_duplicate": {"type": "bool", "default": False},
 }
-LIMITS = {
-    "chain_id": 50,
-    "name": 50,
-    "description": 10_000,
-    "metadata": 255,
-}  # bytes, the chain's own
-METADATA_DEFAULTS = {"name": "", "description": "-", "metadata": "-"}
+ACTIVE = (Phase.REGISTERED, Phase.INITIALIZED, Phase.LAUNCHED)
+BEFORE_LAUNCH = (Phase.REGISTERED, Phase.INITIALIZED)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring a consumer into the wanted state."""
-    for name, limit in LIMITS.items():
-        if params[name] is not None and not 0 < len(params[name].encode()) <= limit:
-            raise InvalidInput(f"{name} must have between 1 and {limit} bytes")
     consumer_id = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
+    given = consumer_options.parse(params)
     signer = connection.signer(params)
     client = connection.provider_client(params)
     if params["state"] == "absent":
         if consumer_id is None:
             raise InvalidInput("state absent needs the consumer_id: a chain_id may belong to several consumers")
         return _remove(client, signer, consumer_id, check_mode)
-    if consumer_id is None:
-        return _create(client, signer, params, check_mode)
-    return _update(client, signer, consumer_id, params, check_mode)
-
-
-def _create(client: ProviderClient, signer: Signer, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    chain_id = params["chain_id"]
-    if chain_id is None:
+    if consumer_id is None and given.chain_id is None:
         raise InvalidInput("a new consumer needs a chain_id; to change an existing one give its consumer_id")
-    spawn_time = _spawn_time(client, params["spawn_time"])
-    wanted = {"chain_id": chain_id, "spawn_time": params["spawn_time"]}
+    if consumer_id is None and not params["allow_duplicate"]:
+        consumer_id = _own_consumer(client, signer, given)
+    if consumer_id is None:
+        return _create(client, signer, given, check_mode)
+    return _update(client, signer, consumer_id, given, check_mode)
+
+
+def _own_consumer(client: ProviderClient, signer: Signer, given: consumer_options.Given) -> str | None:
+    """Return the consumer of that chain_id that an earlier run made, so that creating can be repeated."""
+    owners = {signer.key.account_address, given.new_owner_address}
+    found = [
+        entry.consumer_id
+        for entry in client.consumers()
+        if entry.chain_id == given.chain_id
+        and entry.phase in ACTIVE
+        and client.consumer(entry.consumer_id).owner_address in owners
+    ]
+    if len(found) > 1:
+        raise InvalidInput(
+            f"the consumers {', '.join(found)} of this account all have that chain_id: "
+            "say which one by consumer_id, or create another one with allow_duplicate"
+        )
+    return found[0] if found else None
+
+
+def _create(client: ProviderClient, signer: Signer, given: consumer_options.Given, check_mode: bool) -> dict[str, Any]:
+    owner = signer.key.account_address
+    chain_id = str(given.chain_id)
+    plain = ConsumerRecord(
+        chain_id=chain_id,
+        owner_address=owner,
+        name=chain_id,
+        description="-",
+        metadata="-",
+        initialization=InitializationParameters(initial_height=(consumer_rules.revision_of(chain_id), 1)),
+        power_shaping=PowerShapingParameters(),
+        infraction=client.slashing_parameters().consumer_default(),
+    )
+    wanted = given.applied_to(plain, client.status().latest_block_time)
+    prefix = address.decode(owner)[0]
+    problems = _problems(wanted, consumer_record.CHANGEABLE, prefix)
+    problems += consumer_rules.new_top_n_problems(wanted.power_shaping)
+    if wanted.owner_address != owner:
+        problems += consumer_rules.new_owner_problems(wanted.owner_address, prefix)
+    consumer_rules.refuse(problems, "the new consumer")
+    after = {name: value for name, (_group, value) in consumer_record.as_options(wanted).items()}
+    diff = {"before": {}, "after": after}
     if check_mode:
         return {
             "changed": True,
             "consumer_id": None,
             "consumer": None,
+            "missing_initialization_parameters": consumer_rules.missing_initialization(wanted.initialization),
             "tx_hash": None,
-            "diff": {"before": {}, "after": wanted},
+            "diff": diff,
         }
-    message = messages.provider_message("MsgCreateConsumer")(submitter=signer.key.account_address, chain_id=chain_id)
-    for field, default in METADATA_DEFAULTS.items():
-        setattr(message.metadata, field, params[field] or default or chain_id)
-    _set_initialization(message.initialization_parameters, chain_id, spawn_time, params)
-    message.power_shaping_parameters.SetInParent()
+    message = messages.provider_message("MsgCreateConsumer")(submitter=owner, chain_id=chain_id)
+    _fill_metadata(message.metadata, wanted)
+    consumer_parameters.write_initialization(message.initialization_parameters, wanted.initialization)
+    consumer_parameters.write_power_shaping(message.power_shaping_parameters, wanted.power_shaping)
+    if wanted.infraction != plain.infraction:
+        consumer_parameters.write_infraction(message.infraction_parameters, wanted.infraction)
+    if wanted.reward_denoms:
+        message.allowlisted_reward_denoms.denoms.extend(wanted.reward_denoms)
     sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgCreateConsumer")
     found = [event.attributes.get("consumer_id", "") for event in sent.events if event.type == "create_consumer"]
     if len(found) != 1 or not is_consumer_id(found[0]):
         raise QueryFailed(
             f"the consumer was created in block {sent.height} but its consumer_id is not in the answer: list the consumers"
         )
-    consumer = client.consumer(found[0])
-    return {
-        "changed": True,
-        "consumer_id": consumer.consumer_id,
-        "consumer": consumer_result(consumer),
-        "tx_hash": sent.hash,
-        "diff": {"before": {}, "after": wanted},
-    }
+    result: dict[str, Any] = {"changed": True, "consumer_id": found[0], "tx_hash": sent.hash, "diff": diff}
+    if wanted.owner_address != owner:  # a consumer is always created for its submitter
+        result["tx_hash"] = _update(client, signer, found[0], given, check_mode)["tx_hash"]
+    return {**result, **_current(client, found[0])}
 
 
 def _update(
     client: ProviderClient,
     signer: Signer,
     consumer_id: str,
-    params: dict[str, Any],
+    given: consumer_options.Given,
     check_mode: bool,
 ) -> dict[str, Any]:
     consumer = client.consumer(consumer_id)
-    _check_owner(consumer, signer)
-    spawn_time = _spawn_time(client, params["spawn_time"])
-    before: dict[str, Any] = {name: getattr(consumer, name) for name in LIMITS if params[name] is not None}
-    after: dict[str, Any] = {name: params[name] for name in before}
-    if spawn_time is not None:
-        before["spawn_time"], after["spawn_time"] = (
-            str(consumer.spawn_time),
-            str(spawn_time),
-        )
-    changed = before != after
-    result = {
-        "changed": changed,
+    before = _record(client, consumer, given)
+    wanted = given.applied_to(before, client.status().latest_block_time)
+    change = consumer_record.difference(before, wanted)
+    result: dict[str, Any] = {
+        "changed": bool(change.groups),
         "consumer_id": consumer_id,
         "consumer": consumer_result(consumer),
+        "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
         "tx_hash": None,
-        "diff": {"before": before, "after": after},
+        "diff": {"before": change.before, "after": change.after},
     }
-    if changed and consumer.phase in (Phase.STOPPED, Phase.DELETED):
-        raise WrongPhase(f"consumer {consumer_id} is {consumer.phase.value}: it cannot be updated any more")
-    if (
-        changed
-        and consumer.phase is Phase.LAUNCHED
-        and {"chain_id", "spawn_time"} & {name for name in after if before[name] != after[name]}
-    ):
-        raise WrongPhase(f"consumer {consumer_id} is launched: its chain_id and spawn_time cannot change any more")
-    if not changed or check_mode:
+    if not change.groups:
         return result
-    message = messages.provider_message("MsgUpdateConsumer")(owner=signer.key.account_address, consumer_id=consumer_id)
-    if any(name in after for name in METADATA_DEFAULTS):
-        for field in METADATA_DEFAULTS:
-            setattr(message.metadata, field, after.get(field, getattr(consumer, field)))
-    chain_id = str(after.get("chain_id", consumer.chain_id))
-    if chain_id != consumer.chain_id:
-        message.new_chain_id = chain_id
-    if spawn_time is not None or chain_id != consumer.chain_id:
-        _set_initialization(
-            message.initialization_parameters,
-            chain_id,
-            spawn_time or consumer.spawn_time,
-            params,
-        )
+    _check_update(consumer, wanted, change, signer.key.account_address)
+    if check_mode:
+        return result
+    message = _update_message(signer.key.account_address, consumer_id, wanted, change)
     result["tx_hash"] = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgUpdateConsumer").hash
-    result["consumer"] = consumer_result(client.consumer(consumer_id))
-    return result
+    left = consumer_record.difference(_record(client, client.consumer(consumer_id), given), wanted)
+    if left.groups:
+        raise QueryFailed(
+            f"consumer {consumer_id} was updated in transaction {result['tx_hash']} but the chain shows other values of "
+            f"{', '.join(left.after)}: it launched or another writer changed it meanwhile; run again"
+        )
+    return {**result, **_current(client, consumer_id)}
+
+
+def _record(client: ProviderClient, consumer: Consumer, given: consumer_options.Given) -> ConsumerRecord:
+    """Return what the chain has of all that may be changed; what needs a further query is asked only when it is given."""
+    infraction = consumer.infraction
+    if given.infraction is not None and consumer.phase is Phase.LAUNCHED:
+        # The provider keeps a change of a launched consumer back for the unbonding time.
+        infraction = client.queued_infraction(consumer.consumer_id) or infraction
+    return ConsumerRecord(
+        chain_id=consumer.chain_id,
+        owner_address=consumer.owner_address,
+        name=consumer.name,
+        description=consumer.description,
+        metadata=consumer.metadata,
+        initialization=consumer.initialization,
+        power_shaping=consumer.power_shaping,
+        infraction=infraction,
+        reward_denoms=() if given.reward_denoms is None else client.reward_denoms(consumer.consumer_id),
+    )
+
+
+def _check_update(consumer: Consumer, wanted: ConsumerRecord, change: Difference, account: str) -> None:
+    """Refuse what the provider would refuse, in the order in which it looks."""
+    if consumer.phase not in ACTIVE:
+        raise WrongPhase(
+            "cannot update consumer chain that is not in the registered, initialized, or launched phase: "
+            f"{consumer.consumer_id} is {consumer.phase.value}"
+        )
+    _check_owner(consumer, account)
+    if consumer.phase not in BEFORE_LAUNCH:
+        if consumer_record.CHAIN_ID in change.groups:
+            raise WrongPhase(
+                f"cannot update chain id of a non-prelaunched chain: {consumer.phase.chain_name} "
+                f"(consumer {consumer.consumer_id})"
+            )
+        if consumer_record.INITIALIZATION in change.groups:
+            names = [name for name in change.after if name in consumer_options.INITIALIZATION_OPTIONS]
+            raise WrongPhase(
+                "cannot update the initialization parameters of an an already launched chain: "
+                f"consumer {consumer.consumer_id} is launched, leave out {', '.join(names)}"
+            )
+    prefix, _account = address.decode(account)
+    problems = _problems(wanted, change.groups, prefix)
+    if consumer_record.OWNER in change.groups:
+        problems += consumer_rules.new_owner_problems(wanted.owner_address, prefix)
+    authority = address.module_account("gov", prefix)
+    if change.groups & {consumer_record.POWER_SHAPING, consumer_record.OWNER}:
+        problems += consumer_rules.owner_problems(
+            wanted.power_shaping, consumer.owner_address, wanted.owner_address, authority
+        )
+    consumer_rules.refuse(problems, f"this change of consumer {consumer.consumer_id}")
+
+
+def _problems(wanted: ConsumerRecord, groups: frozenset[str], prefix: str) -> list[Problem]:
+    """Return what the provider has against the values of those groups; ``prefix`` is that of its accounts."""
+    problems: list[Problem] = []
+    if consumer_record.CHAIN_ID in groups:
+        problems += consumer_rules.chain_id_problems(wanted.chain_id)
+    if consumer_record.METADATA in groups:
+        problems += consumer_rules.metadata_problems(wanted.name, wanted.description, wanted.metadata)
+    if consumer_record.INITIALIZATION in groups:
+        problems += consumer_rules.initialization_problems(wanted.initialization, wanted.chain_id)
+    if consumer_record.POWER_SHAPING in groups:
+        problems += consumer_rules.power_shaping_problems(wanted.power_shaping, f"{prefix}valcons")
+    if consumer_record.INFRACTION in groups:
+        problems += consumer_rules.infraction_problems(wanted.infraction)
+    if consumer_record.REWARD_DENOMS in groups:
+        problems += consumer_rules.reward_denom_problems(wanted.reward_denoms)
+    return problems
+
+
+def _update_message(account: str, consumer_id: str, wanted: ConsumerRecord, change: Difference) -> Any:
+    """Return the message that changes those groups and leaves the others alone."""
+    message = messages.provider_message("MsgUpdateConsumer")(owner=account, consumer_id=consumer_id)
+    if consumer_record.CHAIN_ID in change.groups:
+        message.new_chain_id = wanted.chain_id
+    if consumer_record.OWNER in change.groups:
+        message.new_owner_address = wanted.owner_address
+    if consumer_record.METADATA in change.groups:
+        _fill_metadata(message.metadata, wanted)
+    if consumer_record.INITIALIZATION in change.groups:
+        consumer_parameters.write_initialization(message.initialization_parameters, wanted.initialization)
+    if consumer_record.POWER_SHAPING in change.groups:
+        consumer_parameters.write_power_shaping(message.power_shaping_parameters, wanted.power_shaping)
+    if consumer_record.INFRACTION in change.groups:
+        consumer_parameters.write_infraction(message.infraction_parameters, wanted.infraction)
+    if consumer_record.REWARD_DENOMS in change.groups:
+        message.allowlisted_reward_denoms.SetInParent()
+        message.allowlisted_reward_denoms.denoms.extend(wanted.reward_denoms)
+    return message
+
+
+def _fill_metadata(message: Any, wanted: ConsumerRecord) -> None:
+    for name in ("name", "description", "metadata"):
+        setattr(message, name, getattr(wanted, name))
+
+
+def _current(client: ProviderClient, consumer_id: str) -> dict[str, Any]:
+    consumer = client.consumer(consumer_id)
+    return {
+        "consumer": consumer_result(consumer),
+        "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
+    }
 
 
 def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode: bool) -> dict[str, Any]:
@@ -168,6 +282,7 @@ def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode
         "changed": False,
         "consumer_id": consumer_id,
         "consumer": consumer_result(consumer),
+        "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
         "tx_hash": None,
         "diff": {
             "before": {"phase": consumer.phase.value},
@@ -176,10 +291,11 @@ def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode
     }
     if consumer.phase in (Phase.STOPPED, Phase.DELETED):
         return result
-    _check_owner(consumer, signer)
+    _check_owner(consumer, signer.key.account_address)
     if consumer.phase is not Phase.LAUNCHED:
         raise WrongPhase(
-            f"consumer {consumer_id} is {consumer.phase.value}: the provider removes a consumer only when it is launched"
+            f"chain with consumer id: {consumer_id} has to be in its launched phase before the provider removes it: "
+            f"it is {consumer.phase.value}"
         )
     result.update(changed=True)
     result["diff"]["after"] = {"phase": Phase.STOPPED.value}
@@ -192,40 +308,8 @@ def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode
     return result
 
 
-def _check_owner(consumer: Consumer, signer: Signer) -> None:
-    if consumer.owner_address != signer.key.account_address:
+def _check_owner(consumer: Consumer, account: str) -> None:
+    if consumer.owner_address != account:
         raise InvalidInput(
-            f"consumer {consumer.consumer_id} belongs to {consumer.owner_address}, the given key is that of {signer.key.account_address}"
+            f"unauthorized for consumer {consumer.consumer_id}: expected owner address {consumer.owner_address}, got {account}"
         )
-
-
-def _spawn_time(client: ProviderClient, text: str | None) -> datetime | None:
-    """Read a spawn time: RFC 3339 in UTC, or ``+<seconds>s`` from the chain's newest block."""
-    if text is None:
-        return None
-    relative = re.fullmatch(r"\+([0-9]{1,9})s", text)
-    if relative:
-        newest = client.status().latest_block_time.replace(microsecond=0)
-        return newest + timedelta(seconds=int(relative[1]))
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput(f"spawn_time must be RFC 3339 such as 2026-12-01T12:00:00Z, or +60s, not {text[:40]!r}")
-    return moment.astimezone(UTC)
-
-
-def _set_initialization(target: Any, chain_id: str, spawn_time: datetime | None, params: dict[str, Any]) -> None:
-    revision = re.fullmatch(r".*[^\n-]-([1-9][0-9]{0,18})", chain_id, re.DOTALL)
-    target.initial_height.revision_number = int(revision[1]) if revision else 0
-    target.initial_height.revision_height = 1
-    if spawn_time is not None:
-        target.spawn_time.FromDatetime(spawn_time)
-    else:
-        target.spawn_time.seconds = ZERO_TIME_SECONDS
-    for field in ("unbonding_period", "ccv_timeout_period", "transfer_timeout_period"):
-        getattr(target, field).seconds = params[field]
-    target.consumer_redistribution_fraction = params["consumer_redistribution_fraction"]
-    target.blocks_per_distribution_transmission = params["blocks_per_distribution_transmission"]
-    target.historical_entries = params["historical_entries"]

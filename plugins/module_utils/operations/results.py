@@ -12,10 +12,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     announcement,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import (
-    Consumer,
-    SlashJailParameters,
-)
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer_record import infraction_as_options
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import rfc3339
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
@@ -35,10 +33,7 @@ def consumer_result(consumer: Consumer) -> dict[str, Any]:
         "spawn_time": None if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
         **initialization_result(consumer),
         **power_shaping_result(consumer),
-        "infraction_parameters": {
-            "double_sign": slash_jail_result(consumer.infraction.double_sign),
-            "downtime": slash_jail_result(consumer.infraction.downtime),
-        },
+        "infraction_parameters": infraction_as_options(consumer.infraction),
         "ports": dataclasses.asdict(ports_of(consumer.chain_id)),
     }
 
@@ -67,15 +62,6 @@ def power_shaping_result(consumer: Consumer) -> dict[str, Any]:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in dataclasses.asdict(consumer.power_shaping).items()
-    }
-
-
-def slash_jail_result(parameters: SlashJailParameters) -> dict[str, Any]:
-    """Return what an infraction costs; fraction and seconds as decimal text, since a float would not keep them."""
-    return {
-        "slash_fraction": format(parameters.slash_fraction, "f"),
-        "jail_duration": format(parameters.jail_duration.normalize() + 0, "f"),
-        "tombstone": parameters.tombstone,
     }
 
 
