@@ -59,7 +59,7 @@ def state(devnet: Devnet) -> tuple[Any, ...]:
             "create_consumer",
             None,
             {"chain_id": "x" * 51},
-            "chain_id must have between 1 and 50 bytes",
+            "chain_id: ChainId is too long; got: 51, max: 50",
             id="long chain_id",
         ),
     ],

@@ -177,7 +177,7 @@ def test_a_removed_consumer_stops_and_keeps_its_data(devnet: Devnet, seen: dict[
 
 def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: dict[str, str]) -> None:
     """Meanwhile one monitor is killed between opt-in and launch, and a provider node is restarted."""
-    consumer_id = seen["again"] = devnet.create_consumer(CHAIN_ID, spawn_in=45)
+    consumer_id = seen["again"] = devnet.create_consumer(CHAIN_ID, spawn_in=45, allow_duplicate=True)
     assert consumer_id != seen["life"]
     members = sorted(operator(devnet, name) for name in MEMBERS)
     devnet.wait("opt-ins", lambda: devnet.consumer(consumer_id)["opted_in"] == members, 60, "make logs")
@@ -254,7 +254,7 @@ def test_a_used_port_is_a_reason_to_stay_out_and_a_launch_without_opt_ins_is_rep
     devnet: Devnet, seen: dict[str, str]
 ) -> None:
     """A third consumer of a chain_id that runs here: nobody opts in, its launch fails, and the provider tells that by no event."""
-    consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=20)
+    consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=20, allow_duplicate=True)
     devnet.wait("decisions", lambda: decided(devnet, consumer_id), 60, "make logs")
     for name in MEMBERS:
         decision = devnet.decision(name, consumer_id)
