@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where consumer keys are kept: a Kubernetes Secret or a file, written before the transaction that makes the key count.
+"""Where keys are kept: a Kubernetes Secret or a file; a consumer key before the transaction that makes it count.
 
-Both stores only ever create: a key that is there is used again and never replaced.
+The stores only ever create: a key that is there is used again and never replaced, and removed only by who asks for it by name.
 """
 
 from __future__ import annotations
 
 import base64
+import enum
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from ansible_collections.interchain.security.plugins.module_utils import secret_file
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
@@ -25,8 +28,18 @@ try:
 except ImportError:  # a module reports it through missing_required_lib
     HAS_KUBERNETES = False
 
-KEY_FILE = "priv_validator_key.json"
 MANAGED_BY = "interchain-security-monitor"
+
+
+class KeyForm(enum.Enum):
+    """The key files of CometBFT, by their names."""
+
+    CONSENSUS = "priv_validator_key.json"
+    NODE = "node_key.json"
+
+    def text(self, key: ConsensusKey) -> str:
+        """Return a key in this form."""
+        return key.key_file() if self is KeyForm.CONSENSUS else key.node_key_file()
 
 
 class KeyStore(Protocol):
@@ -38,12 +51,15 @@ class KeyStore(Protocol):
     def create(self, key: ConsensusKey) -> None:
         """Store a key durably where there is none; KeyStoreError when there is one or it cannot be stored."""
 
+    def delete(self) -> None:
+        """Remove the key for ever; one that is not there is no error."""
+
 
 class FileKeyStore:
     """A CometBFT key file readable by its owner only."""
 
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str, form: KeyForm = KeyForm.CONSENSUS) -> None:
+        self._path, self._form = Path(path), form
 
     def read(self) -> ConsensusKey | None:
         """Return the key of the file, or None when there is no file."""
@@ -56,85 +72,133 @@ class FileKeyStore:
 
     def create(self, key: ConsensusKey) -> None:
         """Write the file beside its place, sync it to disk and link it there; a file that exists is never replaced."""
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            with os.fdopen(
-                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
-                "w",
-                encoding="utf-8",
-            ) as file:
-                file.write(key.key_file())
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(temporary, self._path)
-            finally:
-                temporary.unlink()
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            secret_file.create(self._path, self._form.text(key))
         except OSError as error:
             raise KeyStoreError(
-                f"the consumer key cannot be stored as {self._path}: {error.strerror}; nothing was sent"
+                f"the key cannot be stored as {self._path}: {error.strerror}; nothing was sent"
             ) from error
 
-
-class SecretKeyStore:
-    """A Secret of the validator's own namespace, in etcd before :meth:`create` returns."""
-
-    def __init__(self, namespace: str, name: str, consumer_id: str, kubeconfig: str | None = None) -> None:
-        self._namespace, self._name, self._consumer_id = namespace, name, consumer_id
+    def delete(self) -> None:
+        """Remove the file."""
         try:
-            if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
-                kubernetes.config.load_incluster_config()
-                configuration = None
-            else:
-                configuration = kubernetes.client.Configuration()
-                kubernetes.config.load_kube_config(kubeconfig, client_configuration=configuration)
-            self._api = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
-        except kubernetes.config.ConfigException as error:
-            raise KeyStoreError(
-                f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig"
-            ) from error
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeyStoreError(f"the key file {self._path} cannot be removed: {error.strerror}") from error
 
-    def read(self) -> ConsensusKey | None:
-        """Return the key of the Secret, or None when there is no Secret."""
+
+class Secret:
+    """A Secret of a namespace, in etcd before :meth:`create` returns."""
+
+    def __init__(self, namespace: str, name: str, kubeconfig: str | None = None) -> None:
+        self.namespace, self.name = namespace, name
+        self._api = _core_api(kubeconfig)
+
+    def read(self) -> dict[str, bytes] | None:
+        """Return the entries, or None when there is no such Secret."""
         try:
-            secret = self._api.read_namespaced_secret(self._name, self._namespace)
+            secret = self._api.read_namespaced_secret(self.name, self.namespace)
         except kubernetes.client.ApiException as error:
             if error.status == 404:
                 return None
             raise self._failed("read", error) from error
         except urllib3.exceptions.HTTPError as error:
             raise self._failed("read", error) from error
-        if not secret.data or KEY_FILE not in secret.data:
-            raise KeyStoreError(f"Secret {self._namespace}/{self._name} has no {KEY_FILE}: remove it or put the key in")
-        return consensus_key.from_key_file(base64.b64decode(secret.data[KEY_FILE]).decode())
+        return {entry: base64.b64decode(text) for entry, text in (secret.data or {}).items()}
 
-    def create(self, key: ConsensusKey) -> None:
+    def create(self, entries: Mapping[str, str], labels: Mapping[str, str]) -> None:
         """Create the Secret; it is never replaced."""
-        labels = {
-            "app.kubernetes.io/managed-by": MANAGED_BY,
-            "interchain-security/consumer-id": self._consumer_id,
-        }
         body = {
-            "metadata": {"name": self._name, "labels": labels},
+            "metadata": {"name": self.name, "labels": {"app.kubernetes.io/managed-by": MANAGED_BY, **labels}},
             "type": "Opaque",
-            "data": {KEY_FILE: base64.b64encode(key.key_file().encode()).decode()},
+            "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
         }
         try:
-            self._api.create_namespaced_secret(self._namespace, body)
+            self._api.create_namespaced_secret(self.namespace, body)
         except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise self._failed("create", error) from error
 
+    def delete(self) -> None:
+        """Remove the Secret; one that is not there is no error."""
+        try:
+            self._api.delete_namespaced_secret(self.name, self.namespace)
+        except kubernetes.client.ApiException as error:
+            if error.status != 404:
+                raise self._failed("delete", error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failed("delete", error) from error
+
     def _failed(self, verb: str, error: Exception) -> KeyStoreError:
-        status = getattr(error, "status", None)
-        cause = {
-            401: "the cluster does not accept the credentials",
-            403: f"no permission to {verb} Secrets there",
-            404: "there is no such namespace",
-            409: "a Secret of that name appeared meanwhile",
-        }.get(status or 0, f"{type(error).__name__} {status or ''}".strip())
-        return KeyStoreError(f"failed to {verb} Secret {self._namespace}/{self._name}: {cause}; nothing was sent")
+        cause = _cause(error, verb)
+        return KeyStoreError(f"failed to {verb} Secret {self.namespace}/{self.name}: {cause}; nothing was sent")
+
+
+class SecretKeyStore:
+    """A Secret of the validator's own namespace that holds a CometBFT key file."""
+
+    def __init__(
+        self,
+        namespace: str,
+        name: str,
+        consumer_id: str | None,
+        kubeconfig: str | None = None,
+        form: KeyForm = KeyForm.CONSENSUS,
+    ) -> None:
+        self._secret, self._form = Secret(namespace, name, kubeconfig), form
+        self._labels = {} if consumer_id is None else {"interchain-security/consumer-id": consumer_id}
+
+    def read(self) -> ConsensusKey | None:
+        """Return the key of the Secret, or None when there is no Secret."""
+        entries = self._secret.read()
+        if entries is None:
+            return None
+        if self._form.value not in entries:
+            raise KeyStoreError(
+                f"Secret {self._secret.namespace}/{self._secret.name} has no {self._form.value}: remove it or put the key in"
+            )
+        return consensus_key.from_key_file(entries[self._form.value].decode())
+
+    def create(self, key: ConsensusKey) -> None:
+        """Create the Secret; it is never replaced."""
+        self._secret.create({self._form.value: self._form.text(key)}, self._labels)
+
+    def delete(self) -> None:
+        """Remove the Secret."""
+        self._secret.delete()
+
+
+def secrets_with(namespace: str, label: str, kubeconfig: str | None = None) -> list[tuple[str, dict[str, bytes]]]:
+    """Return names and entries of the Secrets of a namespace that have a label (``name=value``), in order of their names."""
+    try:
+        found = _core_api(kubeconfig).list_namespaced_secret(namespace, label_selector=label)
+    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
+        raise KeyStoreError(f"failed to list Secrets of namespace {namespace}: {_cause(error, 'list')}") from error
+    return sorted(
+        (item.metadata.name, {entry: base64.b64decode(text) for entry, text in (item.data or {}).items()})
+        for item in found.items
+    )
+
+
+def _core_api(kubeconfig: str | None) -> kubernetes.client.CoreV1Api:
+    try:
+        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            kubernetes.config.load_incluster_config()
+            configuration = None
+        else:
+            configuration = kubernetes.client.Configuration()
+            kubernetes.config.load_kube_config(kubeconfig, client_configuration=configuration)
+        return kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+    except kubernetes.config.ConfigException as error:
+        raise KeyStoreError(
+            f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig"
+        ) from error
+
+
+def _cause(error: Exception, verb: str) -> str:
+    status = getattr(error, "status", None)
+    return {
+        401: "the cluster does not accept the credentials",
+        403: f"no permission to {verb} Secrets there",
+        404: "there is no such namespace",
+        409: "a Secret of that name appeared meanwhile",
+    }.get(status or 0, f"{type(error).__name__} {status or ''}".strip())

@@ -161,7 +161,7 @@ def test_cycle(running: Node, run: Runner, tmp_path: Path) -> None:
         ("consumer_info", {"provider_rpc_url": ["http://127.0.0.1:1"]}, "does not answer"),
         ("consumer_info", {"provider_rpc_url": ["file:///etc/passwd"]}, "not an RPC address"),
         ("consumer_info", {"provider_chain_id": "other-1"}, "not of 'other-1'"),
-        ("opt_in", {"consumer_id": "0", "key_file": "/nonexistent/key"}, "exactly one of mnemonic and mnemonic_file"),
+        ("opt_in", {"consumer_id": "0", "key_file": "/nonexistent/key"}, "exactly one of mnemonic, mnemonic_file"),
         ("opt_in", {"consumer_id": "0", "key_file": "k", "mnemonic": "no such words"}, "the mnemonic cannot be used"),
         ("opt_in", {"consumer_id": "0"}, "key_namespace must name a Kubernetes object"),
         ("validator_endpoint", {"p2p": "$(id)"}, "not an IP address or DNS name"),
