@@ -63,6 +63,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "height": None,
     }
 
+    def wanted(message: Any, name: str, while_opted_in: bool) -> transaction.Wanted | None:
+        """Ask state again before each signature: nothing is sent that another writer has brought about."""
+        if (consensus_address(validator) in client.opted_in(consumer_id)) is not while_opted_in:
+            return None
+        return transaction.Wanted(message, f"{messages.PROVIDER}.{name}")
+
     if store is None:
         if not opted_in:
             return {**result, "changed": False, "diff": _diff(False, False)}
@@ -76,7 +82,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 signer=signer.key.account_address,
                 consumer_id=consumer_id,
             )
-            sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptOut")
+            sent = transaction.send_until(client, signer, lambda: wanted(message, "MsgOptOut", True))
+            if sent is None:  # another writer of this account opted out meanwhile
+                return {**result, "changed": False, "diff": _diff(False, False)}
             result.update(tx_hash=sent.hash, height=sent.height)
         return {**result, "changed": True, "diff": _diff(True, False)}
 
@@ -103,17 +111,16 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         consumer_id=consumer_id,
         consumer_key=consensus_key.consumer_key_json(stored.public_key_base64),
     )
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptIn")
+    sent = transaction.send_until(client, signer, lambda: wanted(message, "MsgOptIn", False))
     _check_same_key(
         consumer_id,
         client.consumer_keys(consumer_id).get(consensus_address(validator)),
         stored,
     )
-    result.update(
-        consumer_public_key=stored.public_key_base64,
-        tx_hash=sent.hash,
-        height=sent.height,
-    )
+    result["consumer_public_key"] = stored.public_key_base64
+    if sent is None:  # another monitor of this validator, with the same key, opted in meanwhile
+        return {**result, "changed": False, "diff": _diff(True, True)}
+    result.update(tx_hash=sent.hash, height=sent.height)
     return {**result, "changed": True, "diff": _diff(False, True)}
 
 
