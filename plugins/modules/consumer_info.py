@@ -103,6 +103,10 @@ height:
   description: The provider height that was read.
   type: int
   returned: success
+block_time:
+  description: Time of the block of that height, RFC 3339 in UTC. The chain's clock, by which consumers launch.
+  type: str
+  returned: success
 """
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_info as operation

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
-from ansible_collections.interchain.security.plugins.module_utils.ics import memory
+from ansible_collections.interchain.security.plugins.module_utils.ics import memory, receipt
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
@@ -35,7 +35,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     documents = state.memories(params)
     client = connection.provider_client(params)
     wanted = None if params["consumer_id"] is None else checked_consumer_id(params["consumer_id"])
-    height = params["height"] or client.status().latest_height
+    if params["height"]:
+        height, block_time = params["height"], client.block_header(params["height"]).time
+    else:
+        status = client.status()
+        height, block_time = status.latest_height, status.latest_block_time
     operators = {
         results.consensus_address(validator): validator.operator_address for validator in client.validators(height)
     }
@@ -53,7 +57,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if consumer_id in documents:
                 entry["opt_in"] = _decision(memory.parse(consumer_id, documents[consumer_id]))
             found.append(entry)
-    return {"changed": False, "consumers": found, "height": height}
+    return {"changed": False, "consumers": found, "height": height, "block_time": receipt.moment(block_time)}
 
 
 def _decision(remembered: memory.Memory) -> dict[str, Any] | None:
