@@ -165,17 +165,16 @@ class Cluster:
         if made.changed:
             return made
         with _reported("change", kind, name, namespace):
+            return self._patch(resource, self._read(resource, name, namespace), definition)
+
+    def patch(self, definition: Mapping[str, Any]) -> Change:
+        """Set the fields that the definition names (merge patch) in an object that is there; do nothing where there is none."""
+        kind, name, namespace, resource = self._target(definition)
+        with _reported("change", kind, name, namespace):
             before = self._read(resource, name, namespace)
-            after = resource.patch(
-                body=dict(definition),
-                name=name,
-                namespace=namespace,
-                content_type="application/merge-patch+json",
-                field_manager=FIELD_MANAGER,
-                _request_timeout=REQUEST_SECONDS,
-                **self._options(),
-            ).to_dict()
-            return _change(before, after)
+            if before is None:
+                return Change(False, None, None)
+            return self._patch(resource, before, definition)
 
     def delete(
         self, kind: str, name: str, namespace: str | None = None, api_version: str = "v1", uid: str | None = None
@@ -222,6 +221,18 @@ class Cluster:
     def _resource(self, kind: str, api_version: str) -> Any:
         return self._client.resources.get(kind=kind, api_version=api_version)
 
+    def _patch(self, resource: Any, before: dict[str, Any] | None, definition: Mapping[str, Any]) -> Change:
+        after = resource.patch(
+            body=dict(definition),
+            name=definition["metadata"]["name"],
+            namespace=definition["metadata"].get("namespace"),
+            content_type="application/merge-patch+json",
+            field_manager=FIELD_MANAGER,
+            _request_timeout=REQUEST_SECONDS,
+            **self._options(),
+        ).to_dict()
+        return _change(before, after)
+
     def _read(self, resource: Any, name: str, namespace: str | None) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = resource.get(
@@ -229,6 +240,11 @@ class Cluster:
             ).to_dict()
         except kubernetes.dynamic.exceptions.NotFoundError:
             return None
+        except kubernetes.dynamic.exceptions.ForbiddenError:
+            # The monitor has rights only in namespaces that it made: in one that is not there, there is nothing.
+            if namespace and self._read(self._resource("Namespace", "v1"), namespace, None) is None:
+                return None
+            raise
         return found
 
     def _target(self, definition: Mapping[str, Any]) -> tuple[str, str, str | None, Any]:
@@ -274,7 +290,8 @@ def _reported(verb: str, kind: str, name: str, namespace: str | None) -> Iterato
     except ResourceNotFoundError as error:
         raise ClusterError(f"failed to {verb} {where}: the cluster knows no such kind of object") from error
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise ClusterError(f"failed to {verb} {where}: {_reason(error)}") from error
+        status = int(getattr(error, "status", 0) or 0)
+        raise ClusterError(f"failed to {verb} {where}: {_reason(error)}", status=status) from error
 
 
 def _reason(error: Exception) -> str:

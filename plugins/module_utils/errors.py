@@ -94,4 +94,8 @@ class StateConflict(StateError):
 
 
 class ClusterError(InterchainError):
-    """The Kubernetes cluster could not be reached or refused a request."""
+    """The Kubernetes cluster could not be reached or refused a request; ``status`` is the HTTP status, 0 without one."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status

@@ -35,9 +35,10 @@ options:
     description:
       - V(apply) brings the fields that a definition names into their state (server-side apply).
       - V(create) leaves an object that is there as it is.
-      - V(merge) sets the fields that a definition names and leaves what others have set beside them.
+      - V(merge) sets the fields that a definition names and leaves what others have set beside them; an object that is not there is made.
+      - V(patch) does the same in an object that is there, and nothing where there is none.
     type: str
-    choices: [apply, create, merge]
+    choices: [apply, create, merge, patch]
     default: apply
   wait_timeout:
     description:

@@ -92,6 +92,16 @@ def test_apply_takes_back_what_a_definition_no_longer_names_and_merge_does_not(s
     assert "two" not in found
 
 
+def test_patch_makes_nothing(server: ApiServer) -> None:
+    assert not converge(server, config_map("patched", one="1"), mode="patch", wait_timeout=5)["changed"]
+    assert data_of(server, "patched") is None
+    converge(server, config_map("patched", one="1"))
+    assert converge(server, config_map("patched", two="2"), mode="patch", check=True)["changed"]
+    assert converge(server, config_map("patched", two="2"), mode="patch")["changed"]
+    assert not converge(server, config_map("patched", two="2"), mode="patch")["changed"]
+    assert data_of(server, "patched") == {"one": "1", "two": "2"}
+
+
 def test_create_leaves_what_is_there(server: ApiServer) -> None:
     assert converge(server, config_map("made", one="1"), mode="create")["changed"]
     assert not converge(server, config_map("made", one="2"), mode="create")["changed"]

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+    POLL_SECONDS,
     Change,
     Cluster,
     merge_changes,
@@ -20,10 +23,12 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 ARGUMENT_SPEC: dict[str, Any] = {
     "definitions": {"type": "list", "elements": "dict", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "mode": {"type": "str", "choices": ["apply", "create", "merge"], "default": "apply"},
+    "mode": {"type": "str", "choices": ["apply", "create", "merge", "patch"], "default": "apply"},
     "wait_timeout": {"type": "int", "default": 0},
     "kubeconfig": {"type": "path"},
 }
+
+GRANT_SECONDS = 10.0
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -46,14 +51,38 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 )
             )
         else:
-            changes.append(
-                {"apply": cluster.apply, "create": cluster.create, "merge": cluster.merge}[params["mode"]](definition)
-            )
+            granted = any(change.changed and (change.after or {}).get("kind") == "RoleBinding" for change in changes)
+            changes.append(_write(cluster, params["mode"], definition, GRANT_SECONDS if granted else 0))
     result = merge_changes(changes)
     if params["wait_timeout"] > 0 and not check_mode:
+        there = {_key(change.after) for change in changes if change.after is not None}
         for definition in definitions:
+            if params["mode"] == "patch" and _key(definition) not in there:
+                continue  # there is none, and none was made
             _await(cluster, definition, params["state"], params["wait_timeout"])
     return result
+
+
+def _key(found: dict[str, Any]) -> tuple[str, str, str]:
+    return found["kind"], str(found["metadata"].get("namespace", "")), found["metadata"]["name"]
+
+
+def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: float) -> Change:
+    """Write an object. A right given just before takes the server a moment to notice: refusals are bridged for ``patience`` seconds."""
+    writers: dict[str, Callable[[dict[str, Any]], Change]] = {
+        "apply": cluster.apply,
+        "create": cluster.create,
+        "merge": cluster.merge,
+        "patch": cluster.patch,
+    }
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return writers[mode](definition)
+        except ClusterError as error:
+            if error.status != 403 or time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def _await(cluster: Cluster, definition: dict[str, Any], state: str, timeout: int) -> None:

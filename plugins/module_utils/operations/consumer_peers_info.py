@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics import announcement
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
-from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
 
@@ -27,23 +26,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     client = connection.provider_client(params)
     launch = launch_of(client, checked_consumer_id(params["consumer_id"]))
-    port = ports_of(launch.consumer.chain_id).p2p
     newest = {validator.operator_address: validator.details for validator in client.validators()}
-    peers, skipped = [], []
-    for member in sorted(launch.validators, key=lambda entry: entry.operator_address):
-        if member.operator_address == params["operator_address"]:
-            continue
-        announced = announcement.parse(newest.get(member.operator_address, member.details))
-        missing = [name for name, value in (("p2p", announced.p2p), ("node", announced.node)) if not value]
-        if missing:
-            reason = f"its details announce no usable {' and no usable '.join(f'{name}=' for name in missing)}"
-            skipped.append({"operator_address": member.operator_address, "reason": reason})
-            continue
-        host = f"[{announced.p2p}]" if ":" in announced.p2p else announced.p2p
-        peers.append(f"{announced.node}@{host}:{port}")
+    members = {
+        member.operator_address: newest.get(member.operator_address, member.details) for member in launch.validators
+    }
+    found = peers_of(members, launch.consumer.chain_id, params["operator_address"])
     return {
         "changed": False,
         "consumer_id": params["consumer_id"],
-        "peers": peers,
-        "skipped": skipped,
+        "peers": list(found.addresses),
+        "skipped": [{"operator_address": operator, "reason": reason} for operator, reason in found.skipped.items()],
     }
