@@ -13,6 +13,7 @@ description:
   - Merges the provider's CCV genesis into the base genesis made by the consumer's binary, sets chain_id and genesis_time and
     funds the relayer accounts of all initial validators.
   - The content is the same on every validator's monitor, whenever it is built.
+  - When the consumer's owner states a genesis_hash on chain, it must be the SHA-256 of the base genesis.
 extends_documentation_fragment:
   - interchain.security.provider
 options:
@@ -26,6 +27,14 @@ options:
   base_genesis_file:
     description: A file with the base genesis.
     type: path
+  genesis_profile:
+    description:
+      - Which accounts hold what their relayer needs. With V(relayers) it is one for each initial validator; what each holds is stated in the consumer's
+        metadata, else by O(relayer_amount) and O(denom).
+      - With V(ics-operator) it is the one, publicly known account of the monitor C(ics-operator), for a chain that is shared with it.
+    type: str
+    choices: [relayers, ics-operator]
+    default: relayers
   address_prefix:
     description: Bech32 prefix of accounts on the consumer.
     type: str

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +15,37 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
+from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import GENESIS_PROFILES
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import Launch, launch_of
 
-ARGUMENT_SPEC: dict[str, Any] = {
-    **connection.PROVIDER_OPTIONS,
-    "consumer_id": {"type": "str", "required": True},
-    "base_genesis": {"type": "str"},
-    "base_genesis_file": {"type": "path"},
+GENESIS_OPTIONS: dict[str, Any] = {
+    "genesis_profile": {"type": "str", "choices": list(GENESIS_PROFILES), "default": "relayers"},
     "address_prefix": {"type": "str", "default": "consumer"},
     "denom": {"type": "str", "default": "stake"},
     "relayer_amount": {"type": "str", "default": "100000000"},
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection.PROVIDER_OPTIONS,
+    **GENESIS_OPTIONS,
+    "consumer_id": {"type": "str", "required": True},
+    "base_genesis": {"type": "str"},
+    "base_genesis_file": {"type": "path"},
 }
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return the genesis as canonical text with its content hash."""
     consumer_id = checked_consumer_id(params["consumer_id"])
-    base = _base(params)
-    if not re.fullmatch(r"[a-z]{1,20}", params["address_prefix"]):
-        raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
-    if not re.fullmatch(r"[0-9]{1,31}", params["relayer_amount"]):
-        raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
-    default = genesis.Funding(int(params["relayer_amount"]), params["denom"])
+    text, source = _base(params)
+    settings = GenesisSettings.of(params)
     launch = launch_of(connection.provider_client(params), consumer_id)
-    consumer = launch.consumer
-    if consumer.spawn_time is None:
-        raise QueryFailed(f"consumer {consumer_id} is launched but the provider names no spawn_time")
-    built = genesis.merge(
-        base,
-        launch.ccv_genesis,
-        chain_id=consumer.chain_id,
-        spawn_time=consumer.spawn_time,
-        initial_height=max(1, consumer.initial_height[1]),
-        accounts=genesis.relayer_accounts(launch.validators, params["address_prefix"]),
-        funding=genesis.funding_of(consumer.metadata, default),
-    )
+    built = build(launch, text, source, settings)
     return {
         "changed": False,
         "consumer_id": consumer_id,
-        "chain_id": consumer.chain_id,
+        "chain_id": launch.consumer.chain_id,
         "launch_height": launch.height,
         "genesis": built.text,
         "content_hash": built.content_hash,
@@ -70,20 +60,51 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
-def _base(params: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class GenesisSettings:
+    """What the operator says of a chain's genesis."""
+
+    profile: str
+    address_prefix: str
+    funding: genesis.Funding
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> GenesisSettings:
+        """Read the options of GENESIS_OPTIONS; InvalidInput by their names."""
+        if not re.fullmatch(r"[a-z]{1,20}", params["address_prefix"]):
+            raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
+        if not re.fullmatch(r"[0-9]{1,31}", params["relayer_amount"]):
+            raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
+        funding = genesis.Funding(int(params["relayer_amount"]), params["denom"])
+        return cls(params["genesis_profile"], params["address_prefix"], funding)
+
+
+def build(launch: Launch, base: str, source: str, settings: GenesisSettings) -> genesis.ConsumerGenesis:
+    """Build the genesis of a launched consumer from the text of its base genesis; ``source`` says where that is from."""
+    consumer = launch.consumer
+    if consumer.spawn_time is None:
+        raise QueryFailed(f"consumer {consumer.consumer_id} is launched but the provider names no spawn_time")
+    return genesis.merge(
+        genesis.checked_base(base, source, consumer.initialization.genesis_hash.hex()),
+        launch.ccv_genesis,
+        chain_id=consumer.chain_id,
+        spawn_time=consumer.spawn_time,
+        initial_height=max(1, consumer.initial_height[1]),
+        accounts=genesis.accounts_of(settings.profile, launch.validators, settings.address_prefix),
+        # With the other monitor's profile its amount counts, whatever the metadata says.
+        funding=genesis.Funding()
+        if settings.profile == "ics-operator"
+        else genesis.funding_of(consumer.metadata, settings.funding),
+    )
+
+
+def _base(params: dict[str, Any]) -> tuple[str, str]:
     if bool(params["base_genesis"]) == bool(params["base_genesis_file"]):
         raise InvalidInput("give exactly one of base_genesis and base_genesis_file")
-    text = params["base_genesis"]
+    if params["base_genesis"]:
+        return params["base_genesis"], "base_genesis"
     try:
-        if text is None:
-            text = Path(params["base_genesis_file"]).read_text(encoding="utf-8")
-        base = json.loads(text)
-    except OSError as error:
-        raise InvalidInput(
-            f"base_genesis_file {params['base_genesis_file']} cannot be read: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise InvalidInput(f"the base genesis is not JSON: {error}") from error
-    if not isinstance(base, dict):
-        raise InvalidInput("the base genesis is not a JSON object")
-    return base
+        path = params["base_genesis_file"]
+        return Path(path).read_text(encoding="utf-8"), f"the file {path}"
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"base_genesis_file {params['base_genesis_file']} cannot be read: {error}") from error
