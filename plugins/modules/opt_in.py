@@ -10,13 +10,16 @@ module: opt_in
 short_description: Opt a validator in to a consumer chain or out of it
 version_added: 0.1.0
 description:
-  - Opts the validator of the signing account in with a consensus key of its own for that consumer.
+  - Opts the validator of the signing account in with a consensus key for that consumer, of its own by default.
   - The private half is stored in a Secret or file before the transaction is sent; a stored key is used again and never replaced.
-  - When the chain already knows another key of this validator than the stored one, the module fails and changes nothing.
-  - Opting out is possible only while the consumer is launched. The stored key is kept.
+  - A key that the provider has assigned already is not sent again, since the provider would refuse it.
+  - When the chain already knows another key of this validator than the wanted one, the module fails and changes nothing.
+  - Opting out is possible only while the consumer is launched, and not for a validator that has to validate a Top N chain. The
+    stored key is kept; the node has to run on as long as RV(has_to_validate) is true.
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.signer
+  - interchain.security.consumer_key
 attributes:
   diff_mode:
     description: Returns details of what has changed or would change.
@@ -31,18 +34,16 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  key_namespace:
-    description: Namespace of the Secret that keeps the consumer key. Needed with O(state=present) unless O(key_file) is given.
+  key_source:
+    description:
+      - Which key to opt in with.
+      - V(own) is the key of O(key_secret) or O(key_file), made first where there is none.
+      - V(given) is O(consumer_public_key), whose private half is kept elsewhere.
+      - V(none) sends no key. The key counts that is assigned on the provider already, or else the provider's own consensus key, which
+        should never sign for two chains; assign a key with M(interchain.security.consumer_key_assignment) before the launch.
     type: str
-  key_secret:
-    description: Name of the Secret; its entry C(priv_validator_key.json) is the key file of CometBFT.
-    type: str
-  key_file:
-    description: A file that keeps the consumer key instead of a Secret.
-    type: path
-  kubeconfig:
-    description: Kubeconfig of the cluster of the Secret. Default is the usual one, or the pod's service account.
-    type: path
+    choices: [own, given, none]
+    default: own
 """
 
 EXAMPLES = r"""
@@ -63,14 +64,24 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+consumer_id:
+  description: The consumer.
+  type: str
+  returned: success
 operator_address:
   description: Operator address of the validator.
   type: str
   returned: success
 consumer_public_key:
-  description: The public half (base64) of the consumer key; none in check mode before there is one.
+  description:
+    - The public half (base64) of the key that the provider knows for this validator on the consumer.
+    - None when it knows no other than the provider's own, when opting out, and in check mode before there is a key.
   type: str
   returned: success
+has_to_validate:
+  description: Whether the provider still counts on this validator's node, which lasts until the next epoch.
+  type: bool
+  returned: when O(state=absent)
 tx_hash:
   description: Hash of the transaction; none when nothing was sent.
   type: str

@@ -11,7 +11,8 @@ short_description: Announce on chain where a validator's nodes are reached
 version_added: 0.1.0
 description:
   - Puts C(node=), C(relayer=) and C(p2p=) on one line into the details of the validator of the signing account.
-  - The other text of the details is kept; in all it may have 280 characters.
+  - The other text of the details is kept; in all it may have 280 bytes, as many characters when they are of ASCII.
+  - An announcement that is there is replaced where it stands; own text behind its host is put before it, since the host ends its line.
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.signer
@@ -20,10 +21,14 @@ attributes:
     description: Returns details of what has changed or would change.
     support: full
 options:
-  p2p:
-    description: Host under which other validators reach the nodes, an IP address or DNS name without port.
+  state:
+    description: Whether an endpoint is to be announced; V(absent) takes the announcement out of the details.
     type: str
-    required: true
+    choices: [present, absent]
+    default: present
+  p2p:
+    description: Host under which other validators reach the nodes, an IP address or DNS name without port. Needed with O(state=present).
+    type: str
   node:
     description: P2P node id of the validator's consumer nodes, 40 hexadecimal digits.
     type: str

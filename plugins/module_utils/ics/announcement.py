@@ -45,7 +45,7 @@ def checked_host(text: str) -> str:
 
 def parse(details: str) -> Announcement:
     """Read the announcement of a validator's details; what strangers wrote in another form counts as absent."""
-    for line in details.splitlines():
+    for line in details.split("\n"):
         found = _FIELDS.search(line)
         if not found:
             continue
@@ -63,7 +63,11 @@ def parse(details: str) -> Announcement:
 
 
 def compose(details: str, announcement: Announcement) -> str:
-    """Return ``details`` with the announcement in it and the validator's own text kept; InvalidInput when it does not fit."""
+    """Return ``details`` with the announcement in it and the validator's own text kept; InvalidInput when it does not fit.
+
+    An announcement that is there is replaced where it stands; own text behind its host goes before it, since the host ends
+    its line. A new one is put on a line of its own at the end.
+    """
     if announcement.node and not NODE_ID.fullmatch(announcement.node):
         raise InvalidInput(f"node must be 40 hexadecimal digits, not {announcement.node[:60]!r}")
     if announcement.relayer and not BECH32.fullmatch(announcement.relayer):
@@ -71,10 +75,39 @@ def compose(details: str, announcement: Announcement) -> str:
     fields = [f"node={announcement.node}"] if announcement.node else []
     fields += [f"relayer={announcement.relayer}"] if announcement.relayer else []
     fields.append(f"p2p={checked_host(announcement.p2p)}")
-    own_text = [_FIELDS.sub("", line).rstrip() for line in details.splitlines()]
-    text = "\n".join([line for line in own_text if line] + [" ".join(fields)])
-    if len(text) > DETAILS_LIMIT:
+    text = _with_fields(details, " ".join(fields))
+    # What other monitors take for the host begins at the first "p2p=", wherever that stands.
+    if text.count("p2p=") > 1:
         raise InvalidInput(
-            f"details would have {len(text)} characters, {DETAILS_LIMIT} are allowed: shorten your own text"
+            "the details of the validator have another p2p= in their own text, where monitors would look for the host: "
+            "take it out of the details first"
+        )
+    length = len(text.encode())
+    if length > DETAILS_LIMIT:
+        raise InvalidInput(
+            f"invalid details length; got: {length}, max: {DETAILS_LIMIT}: shorten your own text in the details"
         )
     return text
+
+
+def remove(details: str) -> str:
+    """Return ``details`` without an announcement, the validator's own text kept."""
+    return _with_fields(details, "")
+
+
+def _with_fields(details: str, fields: str) -> str:
+    """Put the fields where the first announcement is, or at the end; leave out every other announcement."""
+    lines: list[str] = []
+    for line in details.split("\n"):
+        found = _FIELDS.search(line)
+        if not found:
+            lines.append(line)
+            continue
+        own = [line[: found.start()].rstrip(), *found["p2p"].split(maxsplit=1)[1:], fields]
+        fields = ""
+        kept = " ".join(part for part in own if part)
+        if kept:
+            lines.append(kept)
+    if fields:
+        lines[-1:] = [lines[-1], fields] if lines and lines[-1] else [fields]
+    return "\n".join(lines)

@@ -9,7 +9,9 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
@@ -20,6 +22,14 @@ try:
     HAS_CRYPTOGRAPHY = True
 except ImportError:  # a module reports it through missing_required_lib
     HAS_CRYPTOGRAPHY = False
+
+COSMOS_TYPE = "/cosmos.crypto.ed25519.PubKey"
+COMET_TYPE = "tendermint/PubKeyEd25519"
+_GO_FORM = re.compile(r"PubKeyEd25519\{([0-9a-fA-F]{64})\}")
+_PUBLIC_KEY_FORMS = (
+    "not an ed25519 public key: expected 32 bytes in base64, as the provider binary shows it with "
+    "`tendermint show-validator`, or another form of the chain's tools"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +62,7 @@ class ConsensusKey:
 
     def key_file(self) -> str:
         """Return the content of a ``priv_validator_key.json``."""
-        public = {"type": "tendermint/PubKeyEd25519", "value": self.public_key_base64}
+        public = {"type": COMET_TYPE, "value": self.public_key_base64}
         return json.dumps(
             {"address": self.address, "pub_key": public, "priv_key": self._private()},
             indent=2,
@@ -98,10 +108,42 @@ def public_key_base64(public_key: bytes) -> str:
     return base64.b64encode(public_key).decode()
 
 
+def parse_public_key(given: Any) -> bytes:
+    """Read an ed25519 public key in any form in which the chain's tools show one; InvalidInput for anything else.
+
+    Base64; ``PubKeyEd25519{HEX}`` (Go); ``{"@type": "/cosmos.crypto.ed25519.PubKey", "key": base64}`` (transactions);
+    ``{"ed25519": base64}`` (genesis); ``{"type": "tendermint/PubKeyEd25519", "value": base64}`` (key files).
+    """
+    text = given
+    if isinstance(given, str):
+        in_hex = _GO_FORM.fullmatch(given.strip())
+        if in_hex:
+            return bytes.fromhex(in_hex[1])
+        if given.strip().startswith("{"):
+            try:
+                given = json.loads(given)
+            except ValueError as error:
+                raise InvalidInput(_PUBLIC_KEY_FORMS) from error
+    if isinstance(given, dict):
+        if given.get("@type") == COSMOS_TYPE:
+            text = given.get("key")
+        elif given.get("type") == COMET_TYPE:
+            text = given.get("value")
+        else:
+            text = given.get("ed25519")
+    try:
+        raw = base64.b64decode(text.strip(), validate=True) if isinstance(text, str) else b""
+    except binascii.Error:
+        raw = b""
+    if len(raw) != 32:
+        raise InvalidInput(_PUBLIC_KEY_FORMS)
+    return raw
+
+
 def consumer_key_json(public_key_base64: str) -> str:
     """Return the ``consumer_key`` of MsgOptIn and MsgAssignConsumerKey for a public key."""
     return json.dumps(
-        {"@type": "/cosmos.crypto.ed25519.PubKey", "key": public_key_base64},
+        {"@type": COSMOS_TYPE, "key": public_key_base64},
         separators=(",", ":"),
     )
 

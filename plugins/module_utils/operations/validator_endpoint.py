@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    InvalidInput,
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
@@ -20,7 +21,8 @@ from ansible_collections.interchain.security.plugins.module_utils.proto import m
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
     **connection.SIGNER_OPTIONS,
-    "p2p": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "p2p": {"type": "str"},
     "node": {"type": "str", "default": ""},
     "relayer": {"type": "str", "default": ""},
 }
@@ -28,14 +30,20 @@ UNCHANGED = "[do-not-modify]"  # the staking module's own word for a field that 
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Put the announcement into the details of the signing validator."""
-    announcement.checked_host(params["p2p"])
+    """Bring the announcement in the details of the signing validator into the wanted state."""
+    if params["state"] == "present":
+        if params["p2p"] is None:
+            raise InvalidInput("p2p is missing: the host under which other validators reach the nodes")
+        announcement.checked_host(params["p2p"])
     signer = connection.signer(params)
     client = connection.provider_client(params)
     validator = connection.own_validator(client, signer)
     operator = validator.operator_address
-    wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
-    details = announcement.compose(validator.details, wanted)
+    if params["state"] == "present":
+        wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
+        details = announcement.compose(validator.details, wanted)
+    else:
+        details = announcement.remove(validator.details)
     result: dict[str, Any] = {
         "changed": details != validator.details,
         "operator_address": operator,

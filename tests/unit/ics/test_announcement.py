@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics.announcement import Announcement, compose, parse
+from ansible_collections.interchain.security.plugins.module_utils.ics.announcement import (
+    Announcement,
+    compose,
+    parse,
+    remove,
+)
 
 NODE = "f42037be88df876cd27dd60dc225b1afa90c4d75"
 RELAYER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
@@ -46,6 +51,29 @@ def test_compose_keeps_own_text_and_replaces_an_earlier_announcement() -> None:
 
 
 @pytest.mark.parametrize(
+    ("details", "composed", "removed"),
+    [
+        ("", "p2p=192.0.2.1", ""),
+        ("own", "own\np2p=192.0.2.1", "own"),
+        ("own\n\n  more", "own\n\n  more\np2p=192.0.2.1", "own\n\n  more"),
+        ("own p2p=192.0.2.9", "own p2p=192.0.2.1", "own"),
+        ("own p2p=192.0.2.9 behind it\nmore", "own behind it p2p=192.0.2.1\nmore", "own behind it\nmore"),
+        ("p2p=192.0.2.9\nmore", "p2p=192.0.2.1\nmore", "more"),
+        (f"p2p=192.0.2.9\nmore\nnode={NODE} p2p=192.0.2.8", "p2p=192.0.2.1\nmore", "more"),
+    ],
+)
+def test_the_own_text_is_kept_and_the_host_ends_its_line(details: str, composed: str, removed: str) -> None:
+    assert compose(details, Announcement(p2p="192.0.2.1")) == composed
+    assert remove(details) == removed
+    assert remove(composed) == removed
+
+
+def test_an_own_text_that_hides_the_host_is_told() -> None:
+    with pytest.raises(InvalidInput, match="another p2p= in their own text"):
+        compose("our xp2p=protocol", Announcement(p2p="192.0.2.1"))
+
+
+@pytest.mark.parametrize(
     "announcement",
     [
         Announcement(p2p="192.0.2.1:26656"),
@@ -60,7 +88,7 @@ def test_compose_refuses_what_others_could_not_read(announcement: Announcement) 
 
 
 def test_compose_says_when_the_details_get_too_long() -> None:
-    with pytest.raises(InvalidInput, match="280 are allowed"):
+    with pytest.raises(InvalidInput, match="got: 284, max: 280"):
         compose("x" * 270, Announcement(p2p="192.0.2.1"))
 
 
