@@ -306,10 +306,13 @@ def decide(policy: Policy, facts: Facts) -> Decision:
         return _member(policy, facts, violations)
     remembered = facts.memory
     if phase is Phase.LAUNCHED:
-        # A remembered opt-in that the chain does not know any more was taken back.
-        gone = remembered.decision == "opt_in"
-        why = "it opted out after the launch" if gone else "the consumer was launched without it"
-        return Decision("stay_out", (*violations, why), facts.height)
+        if remembered.decision == "stay_out" and remembered.reasons:
+            return Decision("stay_out", remembered.reasons, remembered.height or facts.height)
+        decided = remembered.decision == "opt_in"
+        why = "it is not opted in although that was decided: it opted out, or the launch came first"
+        return Decision(
+            "stay_out", (*violations, why if decided else "the consumer was launched without it"), facts.height
+        )
     if remembered.decision == "opt_in":
         # Cut before its transaction: the decision was made and holds, unless it can still be taken back.
         if violations:

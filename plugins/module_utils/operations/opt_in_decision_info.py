@@ -96,7 +96,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     decision = policy.decide(rules, facts)
     previous_phase = None if params["previous_phase"] == "none" else Phase(params["previous_phase"])
     failed = memory.launch_failed(before, consumer.phase, consumer.spawn_time, previous_phase, status.latest_block_time)
-    to_remember = _to_remember(consumer, candidate.p2p_port, decision, facts, failed)
+    to_remember = _to_remember(consumer, decision, facts, failed)
     remembered = documents.get(consumer_id, {})
     return {
         "changed": False,
@@ -114,9 +114,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
-def _to_remember(
-    consumer: Consumer, p2p_port: int, decision: policy.Decision, facts: policy.Facts, failed: bool
-) -> dict[str, str]:
+def _to_remember(consumer: Consumer, decision: policy.Decision, facts: policy.Facts, failed: bool) -> dict[str, str]:
     """Return the keys of the consumer's document that follow from the decision. Strangers' text is not among them."""
     found = {
         "consumer_id": consumer.consumer_id,
@@ -125,16 +123,20 @@ def _to_remember(
         "reasons": json.dumps(decision.reasons),
         "height": str(decision.height),
         "phase": consumer.phase.value,
-        "p2p_port": str(p2p_port),
+        "p2p_port": str(facts.consumer.p2p_port),
         "spawn_time": "" if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
         "launch_failed": "true" if failed else "false",
         "launch_failed_reason": LAUNCH_FAILED if failed else "",
         "alarm": "true" if decision.alarm_reasons else "false",
         "alarm_reason": "; ".join(decision.alarm_reasons),
     }
-    if facts.is_opted_in and consumer.phase is Phase.LAUNCHED:
-        del found["phase"]  # the launch writes it, with what belongs to it
-    return found
+    if not (facts.is_opted_in and consumer.phase is Phase.LAUNCHED):
+        return found
+    # The launch writes these itself, with what belongs to them: whether the node may sign is decided there.
+    kept = {"phase"}
+    if facts.memory.decision and decision.action is not policy.Action.OPT_OUT:
+        kept |= {"decision", "reason", "reasons", "height"}
+    return {key: value for key, value in found.items() if key not in kept}
 
 
 def _candidate(client: ProviderClient, consumer: Consumer, newest: int) -> policy.Candidate:

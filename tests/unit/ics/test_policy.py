@@ -310,8 +310,12 @@ def test_top_n_and_hand_made_members_are_served_with_a_key_of_their_own() -> Non
 def test_after_the_launch_nobody_is_opted_in_by_itself() -> None:
     late = facts(consumer=candidate(phase=Phase.LAUNCHED))
     assert decide(Policy(), late).reasons == ("the consumer was launched without it",)
-    left = replace(LAUNCHED, is_opted_in=False)
-    assert decide(Policy(), left) == Decision("stay_out", ("it opted out after the launch",), 100)
+    left = decide(Policy(), replace(LAUNCHED, is_opted_in=False))
+    assert left.decision == "stay_out"
+    assert "not opted in although that was decided" in left.reasons[0]
+    # Whoever stayed out, or opted out because of the policy, still knows why.
+    memory = Memory("7", "stay_out", ("rank 3 of 3",), 50, Phase.INITIALIZED)
+    assert decide(Policy(), replace(late, memories=(memory,))) == Decision("stay_out", ("rank 3 of 3",), 50)
 
 
 @pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.DELETED])
