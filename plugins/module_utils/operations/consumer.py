@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters, transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     InvalidInput,
@@ -62,7 +63,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if consumer_id is None and not params["allow_duplicate"]:
         consumer_id = _own_consumer(client, signer, given)
     if consumer_id is None:
-        return _create(client, signer, given, check_mode)
+        return _create(client, signer, given, params["allow_duplicate"], check_mode)
     return _update(client, signer, consumer_id, given, check_mode)
 
 
@@ -84,7 +85,13 @@ def _own_consumer(client: ProviderClient, signer: Signer, given: consumer_option
     return found[0] if found else None
 
 
-def _create(client: ProviderClient, signer: Signer, given: consumer_options.Given, check_mode: bool) -> dict[str, Any]:
+def _create(
+    client: ProviderClient,
+    signer: Signer,
+    given: consumer_options.Given,
+    allow_duplicate: bool,
+    check_mode: bool,
+) -> dict[str, Any]:
     owner = signer.key.account_address
     chain_id = str(given.chain_id)
     plain = ConsumerRecord(
@@ -123,7 +130,15 @@ def _create(client: ProviderClient, signer: Signer, given: consumer_options.Give
         consumer_parameters.write_infraction(message.infraction_parameters, wanted.infraction)
     if wanted.reward_denoms:
         message.allowlisted_reward_denoms.denoms.extend(wanted.reward_denoms)
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgCreateConsumer")
+
+    def decide() -> Wanted | None:
+        if not allow_duplicate and _own_consumer(client, signer, given) is not None:
+            return None
+        return Wanted(message, f"{messages.PROVIDER}.MsgCreateConsumer")
+
+    sent = transaction.send_until(client, signer, decide)
+    if sent is None:  # another writer of this account created it meanwhile
+        return _update(client, signer, str(_own_consumer(client, signer, given)), given, check_mode)
     found = [event.attributes.get("consumer_id", "") for event in sent.events if event.type == "create_consumer"]
     if len(found) != 1 or not is_consumer_id(found[0]):
         raise QueryFailed(
@@ -132,7 +147,7 @@ def _create(client: ProviderClient, signer: Signer, given: consumer_options.Give
     result: dict[str, Any] = {"changed": True, "consumer_id": found[0], "tx_hash": sent.hash, "diff": diff}
     if wanted.owner_address != owner:  # a consumer is always created for its submitter
         result["tx_hash"] = _update(client, signer, found[0], given, check_mode)["tx_hash"]
-    return {**result, **_current(client, found[0])}
+    return {**result, **_shown(client.consumer(found[0]))}
 
 
 def _update(
@@ -142,32 +157,54 @@ def _update(
     given: consumer_options.Given,
     check_mode: bool,
 ) -> dict[str, Any]:
-    consumer = client.consumer(consumer_id)
-    before = _record(client, consumer, given)
-    wanted = given.applied_to(before, client.status().latest_block_time)
-    change = consumer_record.difference(before, wanted)
+    account = signer.key.account_address
+    plan = _plan(client, account, consumer_id, given)
     result: dict[str, Any] = {
-        "changed": bool(change.groups),
+        "changed": bool(plan.change.groups),
         "consumer_id": consumer_id,
-        "consumer": consumer_result(consumer),
-        "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
         "tx_hash": None,
-        "diff": {"before": change.before, "after": change.after},
+        "diff": {"before": plan.change.before, "after": plan.change.after},
     }
-    if not change.groups:
-        return result
-    _check_update(consumer, wanted, change, signer.key.account_address)
-    if check_mode:
-        return result
-    message = _update_message(signer.key.account_address, consumer_id, wanted, change)
-    result["tx_hash"] = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgUpdateConsumer").hash
-    left = consumer_record.difference(_record(client, client.consumer(consumer_id), given), wanted)
+    if not result["changed"] or check_mode:
+        return {**result, **_shown(plan.consumer)}
+
+    def decide() -> Wanted | None:
+        nonlocal plan
+        plan = _plan(client, account, consumer_id, given)
+        if not plan.change.groups:
+            return None
+        return Wanted(_update_message(account, plan), f"{messages.PROVIDER}.MsgUpdateConsumer")
+
+    sent = transaction.send_until(client, signer, decide)
+    result.update(changed=sent is not None, tx_hash=None if sent is None else sent.hash)
+    consumer = client.consumer(consumer_id)
+    left = consumer_record.difference(_record(client, consumer, given), plan.wanted)
     if left.groups:
         raise QueryFailed(
             f"consumer {consumer_id} was updated in transaction {result['tx_hash']} but the chain shows other values of "
             f"{', '.join(left.after)}: it launched or another writer changed it meanwhile; run again"
         )
-    return {**result, **_current(client, consumer_id)}
+    return {**result, **_shown(consumer)}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A consumer as it is, what it is to be, and the difference."""
+
+    consumer: Consumer
+    wanted: ConsumerRecord
+    change: Difference
+
+
+def _plan(client: ProviderClient, account: str, consumer_id: str, given: consumer_options.Given) -> _Plan:
+    """Read a consumer and say what is to change; refuse what the provider would refuse."""
+    consumer = client.consumer(consumer_id)
+    before = _record(client, consumer, given)
+    wanted = given.applied_to(before, client.status().latest_block_time)
+    change = consumer_record.difference(before, wanted)
+    if change.groups:
+        _check_update(consumer, wanted, change, account)
+    return _Plan(consumer, wanted, change)
 
 
 def _record(client: ProviderClient, consumer: Consumer, given: consumer_options.Given) -> ConsumerRecord:
@@ -239,9 +276,10 @@ def _problems(wanted: ConsumerRecord, groups: frozenset[str], prefix: str) -> li
     return problems
 
 
-def _update_message(account: str, consumer_id: str, wanted: ConsumerRecord, change: Difference) -> Any:
-    """Return the message that changes those groups and leaves the others alone."""
-    message = messages.provider_message("MsgUpdateConsumer")(owner=account, consumer_id=consumer_id)
+def _update_message(account: str, plan: _Plan) -> Any:
+    """Return the message that changes the groups that differ and leaves the others alone."""
+    wanted, change = plan.wanted, plan.change
+    message = messages.provider_message("MsgUpdateConsumer")(owner=account, consumer_id=plan.consumer.consumer_id)
     if consumer_record.CHAIN_ID in change.groups:
         message.new_chain_id = wanted.chain_id
     if consumer_record.OWNER in change.groups:
@@ -265,8 +303,7 @@ def _fill_metadata(message: Any, wanted: ConsumerRecord) -> None:
         setattr(message, name, getattr(wanted, name))
 
 
-def _current(client: ProviderClient, consumer_id: str) -> dict[str, Any]:
-    consumer = client.consumer(consumer_id)
+def _shown(consumer: Consumer) -> dict[str, Any]:
     return {
         "consumer": consumer_result(consumer),
         "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
@@ -278,34 +315,39 @@ def _remove(client: ProviderClient, signer: Signer, consumer_id: str, check_mode
         consumer = client.consumer(consumer_id)
     except ConsumerNotFound as error:
         raise ConsumerNotFound(f"the provider knows no consumer {consumer_id}: nothing to remove") from error
+    remove = _removal(consumer, signer.key.account_address)
+    after = Phase.STOPPED if remove else consumer.phase
     result: dict[str, Any] = {
-        "changed": False,
+        "changed": remove,
         "consumer_id": consumer_id,
-        "consumer": consumer_result(consumer),
-        "missing_initialization_parameters": consumer_rules.missing_initialization(consumer.initialization),
         "tx_hash": None,
-        "diff": {
-            "before": {"phase": consumer.phase.value},
-            "after": {"phase": consumer.phase.value},
-        },
+        "diff": {"before": {"phase": consumer.phase.value}, "after": {"phase": after.value}},
     }
+    if not remove or check_mode:
+        return {**result, **_shown(consumer)}
+    message = messages.provider_message("MsgRemoveConsumer")(consumer_id=consumer_id, owner=signer.key.account_address)
+
+    def decide() -> Wanted | None:
+        if not _removal(client.consumer(consumer_id), signer.key.account_address):
+            return None
+        return Wanted(message, f"{messages.PROVIDER}.MsgRemoveConsumer")
+
+    sent = transaction.send_until(client, signer, decide)
+    result.update(changed=sent is not None, tx_hash=None if sent is None else sent.hash)
+    return {**result, **_shown(client.consumer(consumer_id))}
+
+
+def _removal(consumer: Consumer, account: str) -> bool:
+    """Say whether a consumer is to be removed still; refuse what the provider would refuse."""
     if consumer.phase in (Phase.STOPPED, Phase.DELETED):
-        return result
-    _check_owner(consumer, signer.key.account_address)
+        return False
+    _check_owner(consumer, account)
     if consumer.phase is not Phase.LAUNCHED:
         raise WrongPhase(
-            f"chain with consumer id: {consumer_id} has to be in its launched phase before the provider removes it: "
+            f"chain with consumer id: {consumer.consumer_id} has to be in its launched phase before the provider removes it: "
             f"it is {consumer.phase.value}"
         )
-    result.update(changed=True)
-    result["diff"]["after"] = {"phase": Phase.STOPPED.value}
-    if not check_mode:
-        message = messages.provider_message("MsgRemoveConsumer")(
-            consumer_id=consumer_id, owner=signer.key.account_address
-        )
-        result["tx_hash"] = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgRemoveConsumer").hash
-        result["consumer"] = consumer_result(client.consumer(consumer_id))
-    return result
+    return True
 
 
 def _check_owner(consumer: Consumer, account: str) -> None:

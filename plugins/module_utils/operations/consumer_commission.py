@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import consumer_parameters, transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
 from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, WrongPhase
 from ansible_collections.interchain.security.plugins.module_utils.ics import consumer_rules
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer_record import decimal_text
@@ -59,11 +60,20 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         consumer_id=consumer_id,
         rate=consumer_parameters.write_dec(rate),
     )
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgSetConsumerCommissionRate")
+
+    def decide() -> Wanted | None:
+        if client.commission_rate(consumer_id, consensus_address(validator)) == rate:
+            return None
+        return Wanted(message, f"{messages.PROVIDER}.MsgSetConsumerCommissionRate")
+
+    sent = transaction.send_until(client, signer, decide)
     after = client.commission_rate(consumer_id, consensus_address(validator))
     if after != rate:
         raise QueryFailed(
-            f"transaction {sent.hash} set the rate on consumer {consumer_id} but the chain shows {decimal_text(after)}: "
+            f"the rate on consumer {consumer_id} was set but the chain shows {decimal_text(after)}: "
             "another writer changed it meanwhile; run again"
         )
-    return {**result, "tx_hash": sent.hash, "height": sent.height}
+    result["changed"] = sent is not None
+    if sent is not None:
+        result.update(tx_hash=sent.hash, height=sent.height)
+    return result

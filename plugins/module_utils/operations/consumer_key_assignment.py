@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError, QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
@@ -74,13 +75,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         consumer_id=consumer_id,
         consumer_key=consensus_key.consumer_key_json(shown),
     )
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgAssignConsumerKey")
+
+    def decide() -> Wanted | None:
+        if client.consumer_keys(consumer_id).get(own_address) == shown:
+            return None
+        return Wanted(message, f"{messages.PROVIDER}.MsgAssignConsumerKey")
+
+    sent = transaction.send_until(client, signer, decide)
     if client.consumer_keys(consumer_id).get(own_address) != shown:
         raise QueryFailed(
-            f"transaction {sent.hash} assigned the key {shown} on consumer {consumer_id} but the chain shows another: "
+            f"the key {shown} was assigned on consumer {consumer_id} but the chain shows another: "
             "another writer assigned one meanwhile; run again"
         )
-    result.update(consumer_public_key=shown, tx_hash=sent.hash, height=sent.height)
+    result.update(changed=sent is not None, consumer_public_key=shown)
+    if sent is not None:
+        result.update(tx_hash=sent.hash, height=sent.height)
     result["diff"]["after"] = {"consumer_public_key": shown}
     if consumer.phase is Phase.LAUNCHED:
         result["blocks_until_next_epoch"] = client.blocks_until_next_epoch()

@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     KeyStoreError,
@@ -108,24 +109,35 @@ def _opt_in(
         if send_key:
             result["consumer_public_key"] = None if wanted is None else public_key_base64(wanted)
         return result
-    message = messages.provider_message("MsgOptIn")(
-        provider_addr=validator.operator_address,
-        signer=signer.key.account_address,
-        consumer_id=consumer_id,
-    )
-    if send_key:
-        wanted = wanted if store is None else consumer_key.stored_key(store)
-        message.consumer_key = consensus_key.consumer_key_json(public_key_base64(wanted or b""))
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptIn")
+    if store is not None and send_key:
+        wanted = consumer_key.stored_key(store)
+
+    def decide() -> Wanted | None:
+        if own_address in client.opted_in(consumer_id):
+            return None
+        message = messages.provider_message("MsgOptIn")(
+            provider_addr=validator.operator_address,
+            signer=signer.key.account_address,
+            consumer_id=consumer_id,
+        )
+        known = client.consumer_keys(consumer_id).get(own_address)
+        if with_key and known is None:
+            message.consumer_key = consensus_key.consumer_key_json(public_key_base64(wanted or b""))
+        elif with_key:
+            _check_same_key(consumer_id, known, wanted)
+        return Wanted(message, f"{messages.PROVIDER}.MsgOptIn")
+
+    sent = transaction.send_until(client, signer, decide)
     assigned = client.consumer_keys(consumer_id).get(own_address)
     if with_key:
         _check_same_key(consumer_id, assigned, wanted)
     if own_address not in client.opted_in(consumer_id):
         raise QueryFailed(
-            f"transaction {sent.hash} opted in to consumer {consumer_id} but the chain does not show it: "
+            f"consumer {consumer_id} was opted in to but the chain does not show it: "
             "another writer opted out or the consumer was stopped meanwhile; run again"
         )
-    return {**result, "consumer_public_key": assigned, "tx_hash": sent.hash, "height": sent.height}
+    result.update(consumer_public_key=assigned, **_outcome(sent))
+    return result
 
 
 def _opt_out(
@@ -158,18 +170,27 @@ def _opt_out(
         signer=signer.key.account_address,
         consumer_id=consumer_id,
     )
-    sent = transaction.send(client, signer, message, f"{messages.PROVIDER}.MsgOptOut")
+
+    def decide() -> Wanted | None:
+        if own_address not in client.opted_in(consumer_id):
+            return None
+        return Wanted(message, f"{messages.PROVIDER}.MsgOptOut")
+
+    sent = transaction.send_until(client, signer, decide)
     if own_address in client.opted_in(consumer_id):
         raise QueryFailed(
-            f"transaction {sent.hash} opted out of consumer {consumer_id} but the chain does not show it: "
+            f"consumer {consumer_id} was opted out of but the chain does not show it: "
             "another writer opted in meanwhile; run again"
         )
-    return {
-        **result,
-        "has_to_validate": consumer_id in client.has_to_validate(own_address),
-        "tx_hash": sent.hash,
-        "height": sent.height,
-    }
+    result.update(has_to_validate=consumer_id in client.has_to_validate(own_address), **_outcome(sent))
+    return result
+
+
+def _outcome(sent: TransactionResult | None) -> dict[str, Any]:
+    """Return what a transaction adds to the result; without one another writer did it meanwhile."""
+    if sent is None:
+        return {"changed": False}
+    return {"changed": True, "tx_hash": sent.hash, "height": sent.height}
 
 
 def _check_not_in_top_n(client: ProviderClient, consumer: Consumer, validator: Validator) -> None:

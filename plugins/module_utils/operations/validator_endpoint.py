@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     QueryFailed,
@@ -39,11 +40,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = connection.provider_client(params)
     validator = connection.own_validator(client, signer)
     operator = validator.operator_address
-    if params["state"] == "present":
-        wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
-        details = announcement.compose(validator.details, wanted)
-    else:
-        details = announcement.remove(validator.details)
+    details = _wanted_details(validator.details, params)
     result: dict[str, Any] = {
         "changed": details != validator.details,
         "operator_address": operator,
@@ -53,13 +50,31 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     if not result["changed"] or check_mode:
         return result
-    message = messages.staking_tx_pb2.MsgEditValidator(validator_address=operator)
-    for field in ("moniker", "identity", "website", "security_contact"):
-        setattr(message.description, field, UNCHANGED)
-    message.description.details = details
-    result["tx_hash"] = transaction.send(client, signer, message, "cosmos.staking.v1beta1.MsgEditValidator").hash
+
+    def decide() -> Wanted | None:
+        nonlocal details
+        current = connection.own_validator(client, signer).details
+        details = _wanted_details(current, params)
+        if details == current:
+            return None
+        message = messages.staking_tx_pb2.MsgEditValidator(validator_address=operator)
+        for field in ("moniker", "identity", "website", "security_contact"):
+            setattr(message.description, field, UNCHANGED)
+        message.description.details = details
+        return Wanted(message, "cosmos.staking.v1beta1.MsgEditValidator")
+
+    sent = transaction.send_until(client, signer, decide)
     if connection.own_validator(client, signer).details != details:
         raise QueryFailed(
             f"{operator} was edited but the chain shows other details: another writer changed them, run again"
         )
+    result.update(changed=sent is not None, details=details, tx_hash=None if sent is None else sent.hash)
     return result
+
+
+def _wanted_details(current: str, params: dict[str, Any]) -> str:
+    """Return the details as they are to be; the validator's own text in them is kept."""
+    if params["state"] == "absent":
+        return announcement.remove(current)
+    wanted = announcement.Announcement(node=params["node"], relayer=params["relayer"], p2p=params["p2p"])
+    return announcement.compose(current, wanted)
