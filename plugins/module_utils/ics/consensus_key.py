@@ -75,7 +75,7 @@ class ConsensusKey:
 
 def generate() -> ConsensusKey:
     """Make a new key from the operating system's random source."""
-    return _from_seed(
+    return from_seed(
         Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.Raw,
             serialization.PrivateFormat.Raw,
@@ -97,7 +97,7 @@ def from_key_file(text: str) -> ConsensusKey:
         raise InvalidInput("not a CometBFT key file (priv_validator_key.json or node_key.json)") from error
     if len(raw) != 64:
         raise InvalidInput("the private key of the key file is not 64 bytes long")
-    key = _from_seed(raw[:32])
+    key = from_seed(raw[:32])
     if raw[32:] != key.public_key or named not in (None, key.public_key_base64):
         raise InvalidInput("the private and the public key of the key file do not belong together")
     return key
@@ -148,7 +148,10 @@ def consumer_key_json(public_key_base64: str) -> str:
     )
 
 
-def _from_seed(seed: bytes) -> ConsensusKey:
+def from_seed(seed: bytes) -> ConsensusKey:
+    """Return the key of a secret seed; InvalidInput when it has not 32 bytes."""
+    if len(seed) != 32:
+        raise InvalidInput("the private key cannot be used: expected 32 bytes of an ed25519 seed")
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
     return ConsensusKey(
         seed,

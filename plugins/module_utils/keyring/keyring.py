@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
@@ -59,6 +59,25 @@ class Record:
         return account_key.from_private_key(self.private_key, prefix)
 
 
+class Accounts(Protocol):
+    """Named keys of accounts. All raise KeyStoreError for a place that cannot be used."""
+
+    def get(self, name: str) -> Record | None:
+        """Return a key, or None when there is none of that name."""
+
+    def all(self) -> list[Record]:
+        """Return all keys in order of their names."""
+
+    def add(self, name: str, key: AccountKey, mnemonic: str | None = None) -> None:
+        """Store a key; KeyStoreError when there is one of that name."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a key another name; KeyStoreError when it is not there or the other name is taken."""
+
+    def delete(self, name: str) -> None:
+        """Remove a key for ever; one that is not there is no error."""
+
+
 class Keyring:
     """A keyring that ``keys --keyring-backend`` of a Cosmos SDK binary opens too."""
 
@@ -80,8 +99,9 @@ class Keyring:
                     found.append(_record(item.removesuffix(INFO), data))
         return found
 
-    def add(self, name: str, key: AccountKey) -> None:
-        """Store a key; KeyStoreError when the name or the account is there already."""
+    def add(self, name: str, key: AccountKey, mnemonic: str | None = None) -> None:
+        """Store a key; KeyStoreError when the name or the account is there already. The SDK's keyring keeps no mnemonic."""
+        del mnemonic
         raw_address = address.decode(key.account_address)[1]
         if self.get(name) is not None:
             raise KeyStoreError(f"the keyring has a key {name!r} already")

@@ -27,7 +27,7 @@ PROVIDER_OPTIONS: dict[str, Any] = {
     "request_timeout": {"type": "float", "default": 10.0},
 }
 DERIVATION_OPTIONS: dict[str, Any] = {
-    "bip39_passphrase_file": {"type": "path"},
+    "bip39_passphrase_file": {"type": "path", "no_log": False},
     "hd_path": {"type": "str"},
     "coin_type": {"type": "int", "default": account_key.COIN_TYPE},
     "account_prefix": {"type": "str", "default": account_key.PREFIX},
@@ -36,7 +36,7 @@ KEYRING_OPTIONS: dict[str, Any] = {
     "keyring_backend": {"type": "str", "choices": ["file", "test", "os", "kubernetes"], "default": "file"},
     "keyring_dir": {"type": "path"},
     "keyring_passphrase": {"type": "str", "no_log": True},
-    "keyring_passphrase_file": {"type": "path"},
+    "keyring_passphrase_file": {"type": "path", "no_log": False},
     "keyring_service": {"type": "str", "default": keyring.SERVICE},
 }
 SIGNER_OPTIONS: dict[str, Any] = {
