@@ -43,3 +43,44 @@ def test_other_files_are_refused(text: str) -> None:
 
 def test_the_form_of_a_consumer_key() -> None:
     assert consensus_key.consumer_key_json("AAAA") == '{"@type":"/cosmos.crypto.ed25519.PubKey","key":"AAAA"}'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{base64}",
+        " {base64}\n",
+        "PubKeyEd25519{{{hex}}}",
+        '{{"@type":"/cosmos.crypto.ed25519.PubKey","key":"{base64}"}}',
+        '{{"ed25519": "{base64}"}}',
+        '{{"type": "tendermint/PubKeyEd25519", "value": "{base64}"}}',
+    ],
+)
+def test_a_public_key_is_read_in_each_form_of_the_chain(form: str) -> None:
+    key = consensus_key.generate()
+    text = form.format(base64=key.public_key_base64, hex=key.public_key.hex().upper())
+    assert consensus_key.parse_public_key(text) == key.public_key
+    if text.startswith("{"):
+        assert consensus_key.parse_public_key(json.loads(text)) == key.public_key
+    assert consensus_key.parse_public_key(consensus_key.consumer_key_json(key.public_key_base64)) == key.public_key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "$(id)",
+        "AAAA",
+        "{",
+        "[]",
+        {},
+        {"@type": "/cosmos.crypto.secp256k1.PubKey", "key": "A" * 43 + "="},
+        ["x"],
+        None,
+        7,
+        "PubKeyEd25519{00}",
+    ],
+)
+def test_another_public_key_is_refused(given: object) -> None:
+    with pytest.raises(InvalidInput, match="not an ed25519 public key"):
+        consensus_key.parse_public_key(given)
