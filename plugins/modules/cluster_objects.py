@@ -42,8 +42,9 @@ options:
     default: apply
   wait_timeout:
     description:
-      - Seconds to wait until the objects are gone, Jobs are complete and StatefulSets have the pods that they want. V(0) does not wait.
-      - A Job that has failed ends the wait.
+      - Seconds to wait until the objects are gone, Jobs are complete, StatefulSets have the pods that they want, and Services of the type LoadBalancer have
+        an address. V(0) does not wait.
+      - A Job that fails ends the wait. One that has failed earlier is removed and made again.
     type: int
     default: 0
   kubeconfig:
@@ -68,7 +69,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-# Only what every module returns.
+objects:
+  description:
+    - The objects that are there afterwards, without the values of Secrets and the server's own fields. After a wait they have their C(status).
+  type: list
+  elements: dict
+  returned: success
 """
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects as operation

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,9 +155,12 @@ def test_a_job_that_failed_ends_the_wait_with_its_reason(server: ApiServer) -> N
     configuration = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(str(server.kubeconfig), client_configuration=configuration)
     batch = kubernetes.client.BatchV1Api(kubernetes.client.ApiClient(configuration))
-    batch.patch_namespaced_job_status("fails", "default", {"status": status})
+    # While the module waits.
+    failure = threading.Timer(0.5, batch.patch_namespaced_job_status, ("fails", "default", {"status": status}))
+    failure.start()
     with pytest.raises(ClusterError, match="Job default/fails failed: no volume"):
         converge(server, job, wait_timeout=30)
+    failure.join()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 GRANT_SECONDS = 10.0
+REMOVE_SECONDS = 60.0
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -60,7 +61,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if params["mode"] == "patch" and _key(definition) not in there:
                 continue  # there is none, and none was made
             _await(cluster, definition, params["state"], params["wait_timeout"])
-    return result
+    found = [change.after for change in changes if change.after is not None]
+    if params["wait_timeout"] > 0 and not check_mode:  # with the state that was waited for
+        found = [cluster.shown(entry["kind"], entry["metadata"], entry["apiVersion"]) or entry for entry in found]
+    return {**result, "objects": found}
 
 
 def _key(found: dict[str, Any]) -> tuple[str, str, str]:
@@ -76,6 +80,8 @@ def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: fl
         "patch": cluster.patch,
     }
     deadline = time.monotonic() + patience
+    if definition["kind"] == "Job":
+        _remove_failed(cluster, definition)
     while True:
         try:
             return writers[mode](definition)
@@ -83,6 +89,21 @@ def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: fl
             if error.status != 403 or time.monotonic() >= deadline:
                 raise
             time.sleep(POLL_SECONDS)
+
+
+def _remove_failed(cluster: Cluster, definition: dict[str, Any]) -> None:
+    """A Job that has failed never runs again: it makes room for a new one."""
+    name, namespace = definition["metadata"]["name"], definition["metadata"].get("namespace")
+    found = cluster.get("Job", name, namespace, definition["apiVersion"])
+    conditions = ((found or {}).get("status") or {}).get("conditions") or []
+    if found and any(entry["type"] == "Failed" and entry["status"] == "True" for entry in conditions):
+        cluster.delete("Job", name, namespace, definition["apiVersion"], found["metadata"]["uid"])
+
+        def gone() -> bool | None:
+            left = cluster.get("Job", name, namespace, definition["apiVersion"])
+            return True if left is None or left["metadata"]["uid"] != found["metadata"]["uid"] else None
+
+        cluster.await_value(f"Job {namespace}/{name}, which failed earlier, to go", gone, REMOVE_SECONDS)
 
 
 def _await(cluster: Cluster, definition: dict[str, Any], state: str, timeout: int) -> None:
@@ -112,6 +133,8 @@ def _is_ready(where: str, found: dict[str, Any]) -> bool | None:
                 f"{where} failed: {str(conditions['Failed'].get('message', 'no reason was given'))[:400]}"
             )
         return True if conditions.get("Complete", {}).get("status") == "True" else None
+    if found["kind"] == "Service" and found["spec"].get("type") == "LoadBalancer":
+        return True if (status.get("loadBalancer") or {}).get("ingress") else None
     if found["kind"] == "StatefulSet":
         spec = found["spec"]
         current = status.get("observedGeneration") == found["metadata"].get("generation")

@@ -1,0 +1,170 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: consumer_launch
+short_description: Prepare the start of a launched consumer chain's node
+version_added: 0.1.0
+description:
+  - Decides whether the validator's node signs the chain, follows it without signing, or is not started, and says why.
+  - Writes the genesis and the node's keys into its namespace, and what was decided into the monitor's. The role C(consumer) makes the node from the result.
+  - The consensus key gets into the node's namespace only while the node's volume holds the fence of that key and chain, a Lease.
+  - A genesis that is there is kept.
+extends_documentation_fragment:
+  - interchain.security.provider
+attributes:
+  diff_mode:
+    description: Returns the objects that change, without the values of Secrets.
+    support: full
+options:
+  consumer_id:
+    description: The consumer.
+    type: str
+    required: true
+  validator:
+    description: Name of the validator, which its namespaces begin with.
+    type: str
+    required: true
+  operator_address:
+    description: Operator address of the validator.
+    type: str
+    required: true
+  monitor_namespace:
+    description: Namespace of the monitor, which holds the keys. The default is O(validator) followed by C(-monitor).
+    type: str
+  fence_namespace:
+    description:
+      - Namespace of the fences. All monitors that run for the validator in this cluster must share it. The default is O(monitor_namespace).
+    type: str
+  genesis_profile:
+    description: Which accounts are funded, see M(interchain.security.consumer_genesis).
+    type: str
+    choices: [relayers, ics-operator]
+    default: relayers
+  address_prefix:
+    description: Bech32 prefix of accounts on the consumer.
+    type: str
+    default: consumer
+  denom:
+    description: Denom of the relayer accounts, unless the consumer's metadata states one.
+    type: str
+    default: stake
+  relayer_amount:
+    description: Amount that each relayer account holds, unless the consumer's metadata states one.
+    type: str
+    default: "100000000"
+  double_sign_check_height:
+    description:
+      - Blocks to look back for an own signature before the node joins consensus. With a third of the chain's power or more it is off.
+    type: int
+    default: 10
+  remote_signer_public_key:
+    description:
+      - Public key (base64) of the remote signer that holds the validator's consensus key for this consumer. Then no key goes into the cluster.
+    type: str
+    default: ''
+  wait_timeout:
+    description: Seconds to wait for the launch of a consumer that is initialized.
+    type: int
+    default: 0
+  kubeconfig:
+    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Prepare the start
+  interchain.security.consumer_launch:
+    provider_rpc_url: http://127.0.0.1:26657
+    consumer_id: "0"
+    validator: alice
+    operator_address: cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz
+  register: launch
+"""
+
+RETURN = r"""
+launched:
+  description: Whether the consumer is launched. When it is not, nothing was done.
+  type: bool
+  returned: success
+phase:
+  description: Phase of the consumer.
+  type: str
+  returned: success
+staged:
+  description: Whether everything that needs no genesis is there. When it is not, nothing was done.
+  type: bool
+  returned: when launched
+missing:
+  description: What staging has yet to make.
+  type: list
+  elements: str
+  returned: when launched
+mode:
+  description: What the node does, V(sign), V(follow) (without signing) or V(stay_out) (there is none).
+  type: str
+  returned: when staged
+reasons:
+  description: Why.
+  type: list
+  elements: str
+  returned: when staged
+assign_key:
+  description: Whether the key held here has yet to be assigned on the provider.
+  type: bool
+  returned: unless mode is stay_out
+consensus_public_key:
+  description: Public key (base64) that the node or its remote signer holds.
+  type: str
+  returned: unless mode is stay_out
+double_sign_check_height:
+  description: Blocks to look back.
+  type: int
+  returned: unless mode is stay_out
+genesis_hash:
+  description: SHA-256 of the genesis, in hex.
+  type: str
+  returned: unless mode is stay_out
+genesis_parts:
+  description: Number of ConfigMaps that hold the compressed genesis; 0 when it is in one as it is.
+  type: int
+  returned: unless mode is stay_out
+owner_mark:
+  description: What is written on the volume at the first start, so that no other consumer's sign state is ever used.
+  type: str
+  returned: unless mode is stay_out
+external_host:
+  description: Address of the P2P Service.
+  type: str
+  returned: unless mode is stay_out
+p2p_peers:
+  description: Peers to dial, as C(node id@host:port).
+  type: list
+  elements: str
+  returned: unless mode is stay_out
+skipped_peers:
+  description: Validators without a usable announcement, with C(operator_address) and C(reason).
+  type: list
+  elements: dict
+  returned: unless mode is stay_out
+volume:
+  description: uid of the volume's claim.
+  type: str
+  returned: unless mode is stay_out
+"""
+
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_launch as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(operation)
+
+
+if __name__ == "__main__":
+    main()
