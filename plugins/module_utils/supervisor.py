@@ -49,9 +49,11 @@ CONFLICTS = 5  # tries to write a document that others write too
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
 
-# What ansible-rulebook logs of its own end. Errors of playbooks are logged too and are no reason to end.
-_OWN_ERROR = re.compile(
-    rb"ansible_rulebook\.(?:app|cli|engine|rule_set_runner|rules_parser|validators)\b.* ERROR - (.+)$"
+# What ansible-rulebook logs of its own end, the most telling first. Errors of playbooks are logged too and are no reason to end.
+_OWN_ERRORS = (
+    re.compile(rb" - ansible_rulebook\.engine - ERROR - Source error: .*?error message: '(.+)'$"),
+    re.compile(rb" - ansible_rulebook\.engine - ERROR - (Source error: .+)$"),
+    re.compile(rb" - ansible_rulebook\.\w+ - ERROR - Terminating: (.+)$"),
 )
 
 
@@ -142,18 +144,20 @@ def reap() -> Iterator[tuple[int, int]]:
 
 
 class Log:
-    """Passes the program's stderr on, line by line, and keeps the last error of its own."""
+    """Passes the program's stderr on, line by line, and keeps the most telling error of its own."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
-        self.last_error = ""
+        self._errors: dict[int, str] = {}  # by place in _OWN_ERRORS
         self._source, self._target = source, target
         self._thread = threading.Thread(target=self._copy, name="log", daemon=True)
         self._thread.start()
 
     def _copy(self) -> None:
         while line := self._source.readline(LONGEST_LINE):
-            if found := _OWN_ERROR.search(line.rstrip()):
-                self.last_error = one_line(found.group(1).decode("utf-8", "replace"))
+            for place, pattern in enumerate(_OWN_ERRORS):
+                if found := pattern.search(line.rstrip()):
+                    self._errors[place] = one_line(found.group(1).decode("utf-8", "replace"))
+                    break
             try:
                 self._target.write(line)
                 self._target.flush()
@@ -161,9 +165,10 @@ class Log:
                 pass  # nobody reads our log; the program must not stand still for it
         self._source.close()
 
-    def end(self) -> None:
-        """Wait for the last lines."""
+    def end(self) -> str:
+        """Wait for the last lines and return what the program said of its end; empty for nothing."""
         self._thread.join(KILL_SECONDS)
+        return self._errors[min(self._errors)] if self._errors else ""
 
 
 class Supervisor:
@@ -220,8 +225,7 @@ class Supervisor:
         at = datetime.now(UTC)
         if left := kill_orphans():  # one of them may hold the log open
             logger.warning("%d processes that it had left behind were ended", left)
-        log.end()
-        return End(code, log.last_error, at)
+        return End(code, log.end(), at)
 
     def _environment(self) -> Mapping[str, str]:
         # Without -Xrs the JVM takes SIGTERM and the running playbooks are cut.
@@ -363,6 +367,7 @@ def main() -> int:
     """Entry point; the exit code is 0 when the end was asked for and came in time."""
     arguments = parse(sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s - %(name)s - %(levelname)s - %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes a line for each request
     if arguments.record is not None:
         return _record_from_arguments(arguments)
     options = {"--state-directory": arguments.state_directory, "--state-namespace": arguments.state_namespace}

@@ -90,12 +90,14 @@ def test_the_reason_is_what_the_program_said_of_its_own_end(supervised: Supervis
     """An error of a playbook is no reason of the end."""
     supervised.start(
         "tell(os.environ['INTERCHAIN_MONITOR_LAST_END'])\n"
-        "print('t - ansible_rulebook.engine - ERROR - Source error: ValueError: sync_interval', file=sys.stderr)\n"
+        'print("""t - ansible_rulebook.engine - ERROR - Source error: <class \'ValueError: Source plugin failed with error '
+        'message: \'sync_interval: x is no number\'""", file=sys.stderr)\n'
+        "print('t - ansible_rulebook.cli - ERROR - Terminating: One of the source plugins failed', file=sys.stderr)\n"
         "print('t - ansible_rulebook.action.run_playbook - ERROR - a task failed', file=sys.stderr)\n"
         "sys.exit(1)\n"
     )
     told = supervised.wait_for(lambda told: len(told) >= 2)
-    assert told[1] == "ended with exit code 1: Source error: ValueError: sync_interval"
+    assert told[1] == "ended with exit code 1: sync_interval: x is no number"
     _code, log = supervised.stop()
     assert "a task failed" in log
     assert "starting it again in" in log
