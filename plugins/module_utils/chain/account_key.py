@@ -68,20 +68,27 @@ def from_mnemonic(mnemonic: str, prefix: str = PREFIX, path: str | None = None, 
 
     ``path`` is m/44'/118'/0'/0/0 when not given; ``passphrase`` is the one of BIP-39 ("25th word").
     """
-    steps = _steps(path or hd_path())
+    path = path or hd_path()
+    _steps(path)  # a bad path has a message of its own
     words = mnemonic.split()
     try:
         if not _is_checksum_right(words):
             raise ValueError("checksum")
-        secret, chain_code = derive_master_key(derive_seed_from_mnemonic(" ".join(words), passphrase))
-        for step in steps:
-            secret, chain_code = derive_child_key_from_index(secret, chain_code, step)
+        secret = derive(derive_seed_from_mnemonic(" ".join(words), passphrase), path)
     except Exception as error:  # cosmpy and its libraries raise many kinds; none may carry the mnemonic into a message
         raise InvalidInput(
             f"the mnemonic cannot be used ({type(error).__name__}): expected 12, 15, 18, 21 or 24 words of BIP-39, the last "
             "with the right checksum"
         ) from None
     return from_private_key(secret, prefix)
+
+
+def derive(seed: bytes, path: str) -> bytes:
+    """Return the private key (32 bytes) of a path below a seed, by BIP-32."""
+    secret, chain_code = derive_master_key(seed)
+    for step in _steps(path):
+        secret, chain_code = derive_child_key_from_index(secret, chain_code, step)
+    return bytes(secret)
 
 
 def from_private_key(secret: bytes, prefix: str = PREFIX) -> AccountKey:
@@ -121,10 +128,10 @@ def _is_checksum_right(words: list[str]) -> bool:
 
 
 def _steps(path: str) -> list[int]:
-    if not re.fullmatch(r"(m/)?[0-9]{1,10}'?(/[0-9]{1,10}'?)*", path):
+    if not re.fullmatch(r"m|(m/)?[0-9]{1,10}'?(/[0-9]{1,10}'?)*", path):
         raise InvalidInput(f"hd_path must have the form m/44'/118'/0'/0/0, not {path[:60]!r}")
     steps = []
-    for part in path.removeprefix("m/").split("/"):
+    for part in path.removeprefix("m").removeprefix("/").split("/") if path != "m" else ():
         number = int(part.rstrip("'"))
         if number >= HARDENED:
             raise InvalidInput(f"hd_path must have numbers below {HARDENED}, not {path[:60]!r}")

@@ -37,7 +37,7 @@ KEYRING_OPTIONS: dict[str, Any] = {
     "keyring_dir": {"type": "path"},
     "keyring_passphrase": {"type": "str", "no_log": True},
     "keyring_passphrase_file": {"type": "path", "no_log": False},
-    "keyring_service": {"type": "str", "default": keyring.SERVICE},
+    "keyring_service": {"type": "str", "no_log": False, "default": keyring.SERVICE},
 }
 SIGNER_OPTIONS: dict[str, Any] = {
     "mnemonic": {"type": "str", "no_log": True},
