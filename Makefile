@@ -4,14 +4,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 TESTBED := .venv/bin/python -m tests.testbed
-# What create-consumer, show-consumer and remove-consumer take from the command line.
-export CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME SPAWN_TIME UNBONDING_PERIOD
+# What the targets below take from the command line.
+export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
+export ENDPOINT_P2P KEY_PARAMETERS VALIDATOR
 
 .PHONY: help setup quick-start test lint unit bench testbed testbed-down status logs \
-	list-consumers show-consumer create-consumer remove-consumer clean
+	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 setup: ## Install what the other targets need (.venv, .build, Debian packages); repeats nothing
 	@scripts/setup
@@ -49,11 +50,30 @@ list-consumers: ## List the consumers that the provider knows
 show-consumer: ## Show one consumer (CONSUMER_ID=0)
 	@scripts/devnet playbook show_consumer consumer_id
 
-create-consumer: ## Create a consumer (CHAIN_ID=demo-2; optional SPAWN_TIME=+60s, CONSUMER_NAME, ...)
-	@scripts/devnet playbook create_consumer chain_id spawn_time consumer_name consumer_description consumer_metadata unbonding_period
+create-consumer: ## Create a consumer (CHAIN_ID=demo-2; optional SPAWN_TIME=+60s, CONSUMER_NAME, CONSUMER_PARAMETERS='{"top_n": 0}', ...)
+	@scripts/devnet playbook create_consumer chain_id spawn_time consumer_name consumer_description consumer_metadata unbonding_period \
+	  allow_duplicate consumer_parameters
+
+update-consumer: ## Change a consumer's parameters as its owner (CONSUMER_ID=0 CONSUMER_PARAMETERS='{"validators_power_cap": 33}')
+	@scripts/devnet playbook update_consumer_parameters consumer_id consumer_parameters
 
 remove-consumer: ## Stop a launched consumer as its owner (CONSUMER_ID=0)
 	@scripts/devnet playbook remove_consumer consumer_id
+
+opt-in: ## Opt a validator in by hand, whatever its policy says (CONSUMER_ID=0 VALIDATOR=charlie)
+	@scripts/devnet validator-playbook opt_in consumer_id
+
+opt-out: ## Opt a validator out of a launched consumer (CONSUMER_ID=0 VALIDATOR=charlie)
+	@scripts/devnet validator-playbook opt_out consumer_id
+
+assign-key: ## Give a validator a consensus key of its own for a consumer (CONSUMER_ID=0 VALIDATOR=charlie)
+	@scripts/devnet validator-playbook assign_key consumer_id
+
+keys: ## Show a validator's keys, or change one (VALIDATOR=alice; optional KEY_PARAMETERS='{"name": "spare"}')
+	@scripts/devnet validator-playbook keys key_parameters
+
+register-endpoint: ## Announce on chain where a validator's nodes are reached (VALIDATOR=alice; optional ENDPOINT_P2P=host)
+	@scripts/devnet validator-playbook validator_endpoint endpoint_p2p
 
 clean: testbed-down ## Take the devnet and the cluster down; build products and .venv stay
 	@rm -rf .build/devnet
