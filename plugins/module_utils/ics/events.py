@@ -10,6 +10,7 @@ passed on. An outgoing event carries checked scalars only.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,23 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Change, Kind
 
 _CONSUMER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
-# Events of the provider module that carry a consumer_id and may go with a change of the consumer.
-CONSUMER_EVENTS = frozenset(
-    {
-        "create_consumer",
-        "update_consumer",
-        "remove_consumer",
-        "opt_in",
-        "opt_out",
-        "assign_consumer_key",
-        "set_consumer_commission_rate",
-        "consumer_client_created",
-    }
-)
+# Events of the provider module after which a consumer's phase or record may be another. Those of opting in and out, of keys and
+# of commissions change neither.
+RECORD_EVENTS = frozenset({"create_consumer", "update_consumer"})
+CONSUMER_EVENTS = RECORD_EVENTS | {"remove_consumer", "consumer_client_created"}
 
 # A CCV channel that fails or closes stops its consumer, and its events name the channel, not the consumer.
 CHANNEL_EVENTS = frozenset(
@@ -93,22 +85,59 @@ def parse_block_results(answer: Mapping[str, Any]) -> list[Event]:
     return begin + transactions + end
 
 
-def dirty_consumers(events: Iterable[Event]) -> tuple[str, ...]:
-    """The consumer_ids that the events name, each once, in order of first appearance."""
-    found = dict.fromkeys(
-        event.attributes["consumer_id"]
-        for event in events
-        if event.type in CONSUMER_EVENTS and is_consumer_id(event.attributes.get("consumer_id"))
-    )
-    return tuple(found)
+@dataclass(frozen=True)
+class Hints:
+    """What the events of a block ask to read back.
+
+    ``consumer_ids`` are the named consumers, each once, in order of first appearance; ``written`` those of them whose
+    record was written. ``everything`` asks for all consumers: a CCV channel failed or closed, and it names none.
+    """
+
+    consumer_ids: tuple[str, ...] = ()
+    written: frozenset[str] = frozenset()
+    everything: bool = False
 
 
-def may_stop_a_consumer(events: Iterable[Event]) -> bool:
-    """Tell whether a CCV channel of the provider failed or closed, so that all consumers are to be read."""
-    return any(
-        event.type in CHANNEL_EVENTS and any(event.attributes.get(name) == PROVIDER_PORT for name in _PORT_ATTRIBUTES)
-        for event in events
-    )
+def hints(events: Iterable[Event]) -> Hints:
+    """Return what the events ask to read back."""
+    found: dict[str, None] = {}
+    written: set[str] = set()
+    everything = False
+    for event in events:
+        if event.type in CONSUMER_EVENTS:
+            consumer_id = event.attributes.get("consumer_id", "")
+            if is_consumer_id(consumer_id):
+                found[consumer_id] = None
+                if event.type in RECORD_EVENTS:
+                    written.add(consumer_id)
+        elif event.type in CHANNEL_EVENTS:
+            everything |= any(event.attributes.get(name) == PROVIDER_PORT for name in _PORT_ATTRIBUTES)
+    return Hints(tuple(found), frozenset(written), everything)
+
+
+# A quote inside a JSON string is written with a backslash, so this text is never part of one.
+_EVENT_OF_INTEREST = re.compile(
+    rb'\{\s*"type"\s*:\s*"(?:' + "|".join(sorted(CONSUMER_EVENTS | CHANNEL_EVENTS)).encode() + rb')"\s*,'
+)
+_LARGEST_EVENT = 64 * 1024  # bytes
+
+
+def scan_block_results(body: bytes | bytearray) -> Hints:
+    """Read the hints out of a large answer of ``/block_results`` without making an object of each of its events.
+
+    Events of failed transactions count too: they cost a reading that finds nothing. An event of interest that cannot be
+    read asks for all consumers.
+    """
+    found: list[Event] = []
+    decoder = json.JSONDecoder()
+    for match in _EVENT_OF_INTEREST.finditer(body):
+        text = bytes(body[match.start() : match.start() + _LARGEST_EVENT]).decode("utf-8", "replace")
+        try:
+            entry, _end = decoder.raw_decode(text)
+        except ValueError:
+            return Hints(everything=True)
+        found += [Event(kind, attributes, "") for _unused, (kind, attributes) in _read_events([entry])]
+    return hints(found)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -118,54 +147,48 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def phase_changed(
-    *,
-    provider_chain_id: str,
-    consumer_id: str,
-    phase: Phase,
-    previous_phase: Phase | None,
-    height: int,
-    block_time: datetime,
-    spawn_time: datetime | None,
-    produced_at: datetime,
-) -> dict[str, Any]:
-    """The outgoing event of one consumer in a new phase, seen in the state at height.
+def identifier(chain_id: str, change: Change, attempt: int) -> str:
+    """The meta.uuid of a change's event: the same change seen twice has the same one, each further attempt another."""
+    what = change.phase.value if change.kind is Kind.PHASE else change.kind.value
+    name = f"{chain_id}/{change.block.height}/{change.consumer_id}/{what}"
+    return str(uuid.uuid5(_NAMESPACE, name if attempt == 1 else f"{name}/{attempt}"))
 
-    Its meta.uuid depends on provider chain, height, consumer and phase alone: the same change seen twice has the same one.
-    """
-    if not is_consumer_id(consumer_id):
-        raise ValueError(f"{consumer_id!r} is not a consumer_id")
-    event: dict[str, Any] = {
-        "type": "phase_changed",
-        "consumer_id": consumer_id,
-        "phase": phase.value,
-        "previous_phase": previous_phase.value if previous_phase else "none",
-        "height": height,
-        "block_time": rfc3339(block_time),
+
+def outgoing(chain_id: str, change: Change, attempt: int, produced_at: datetime) -> dict[str, Any]:
+    """The outgoing event of a change. ValueError when its consumer_id is none."""
+    if not is_consumer_id(change.consumer_id):
+        raise ValueError(f"{change.consumer_id!r} is not a consumer_id")
+    event: dict[str, Any] = {"type": change.kind.value, "consumer_id": change.consumer_id}
+    if change.kind is not Kind.IMMINENT:
+        event["phase"] = change.phase.value
+    if change.kind is Kind.PHASE:
+        event["previous_phase"] = change.previous_phase.value if change.previous_phase else "none"
+    event |= {"height": change.block.height, "block_time": rfc3339(change.block.time), "attempt": attempt}
+    if change.spawn_time is not None:
+        event["spawn_time"] = rfc3339(change.spawn_time)
+    if change.kind is Kind.IMMINENT:
+        event["seconds"] = change.seconds
+    event["meta"] = {
+        "uuid": identifier(chain_id, change, attempt),
+        "source_offset": f"{change.block.height}/{change.consumer_id}",
+        "produced_at": rfc3339(produced_at),
     }
-    if spawn_time is not None:
-        event["spawn_time"] = rfc3339(spawn_time)
-    name = f"{provider_chain_id}/{height}/{consumer_id}/{phase.value}"
-    event["meta"] = _meta(name, f"{height}/{consumer_id}", produced_at)
     return event
 
 
-def started(*, provider_chain_id: str, height: int, produced_at: datetime) -> dict[str, Any]:
+def started(*, provider_chain_id: str, height: int, block_time: datetime, produced_at: datetime) -> dict[str, Any]:
     """The outgoing event that follows the first complete reading after a start."""
     # Each start is a new event, so the moment is part of the name.
     name = f"{provider_chain_id}/{height}/started/{rfc3339(produced_at)}"
     return {
         "type": "started",
         "height": height,
-        "meta": _meta(name, f"{height}/started", produced_at),
-    }
-
-
-def _meta(name: str, offset: str, produced_at: datetime) -> dict[str, str]:
-    return {
-        "uuid": str(uuid.uuid5(_NAMESPACE, name)),
-        "source_offset": offset,
-        "produced_at": rfc3339(produced_at),
+        "block_time": rfc3339(block_time),
+        "meta": {
+            "uuid": str(uuid.uuid5(_NAMESPACE, name)),
+            "source_offset": f"{height}/started",
+            "produced_at": rfc3339(produced_at),
+        },
     }
 
 

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What has been announced of each consumer, and which changes a new reading of the state makes known.
+"""What is known of each consumer, and which changes a new reading of the state makes known.
 
 Pure: the state of the provider chain at a height goes in, the changes to announce come out. Time is block time.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -25,95 +28,192 @@ class Block:
 
 @dataclass(frozen=True)
 class ConsumerState:
-    """A consumer as read at one height. spawn_time is None when the chain has none for it."""
+    """A consumer as read at one height.
+
+    ``digest`` stands for everything in its record but the phase; it is None when only the listing was read, which shows no
+    ``spawn_time`` either. ``removal_time`` is known only when the block that stopped the consumer is. ``written`` says
+    that an event of the block tells of a change of the record.
+    """
 
     consumer_id: str
     phase: Phase
     spawn_time: datetime | None = None
+    digest: str | None = None
+    removal_time: datetime | None = None
+    written: bool = False
+
+
+class Kind(enum.Enum):
+    """What a change is; the values are the types of the outgoing events."""
+
+    PHASE = "phase_changed"
+    UPDATED = "consumer_updated"
+    IMMINENT = "spawn_imminent"
 
 
 @dataclass(frozen=True)
-class PhaseChange:
-    """One change to announce. previous_phase is None when nothing was known of the consumer."""
+class Change:
+    """One thing to announce. ``previous_phase`` is None when nothing was known of the consumer.
 
+    ``spawn_time`` is that of an initialized consumer. ``seconds`` of block time are left until then (IMMINENT only).
+    """
+
+    kind: Kind
     consumer_id: str
     phase: Phase
     previous_phase: Phase | None
     spawn_time: datetime | None
     block: Block
+    seconds: int = 0
 
 
 @dataclass(frozen=True)
-class Follower:
-    """What was announced last of each consumer that is not deleted, and the block time at which to read it again.
+class Record:
+    """What is known of one consumer that is not deleted.
 
-    A deleted consumer never changes again, so it is forgotten once its deletion is announced.
+    ``height`` is that of the last reading. ``due`` is the block time at which its phase may have moved without any event.
+    ``noticed`` says that its spawn time was announced as imminent.
     """
 
-    phases: Mapping[str, Phase] = field(default_factory=dict)
-    due_times: Mapping[str, datetime] = field(default_factory=dict)
+    phase: Phase
+    height: int
+    spawn_time: datetime | None = None
+    digest: str | None = None
+    removal_time: datetime | None = None
+    due: datetime | None = None
+    noticed: bool = False
+
+
+class Follower:
+    """The consumers that are not deleted: a deleted one never changes again, and is forgotten once that is announced."""
+
+    def __init__(self, records: Mapping[str, Record] | None = None) -> None:
+        self._records: dict[str, Record] = {}
+        self._deleted: set[str] = set()  # a reading of an earlier block may still show them
+        # Lower bounds of what is to come, so that a block at which nothing is due costs one comparison for each.
+        self._next_due = self._next_spawn = _NEVER
+        self._spawning: set[str] = set()
+        for consumer_id, record in (records or {}).items():
+            self._keep(consumer_id, record)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The consumers by consumer_id; not to be changed."""
+        return self._records
 
     def due(self, block_time: datetime) -> list[str]:
         """The consumer_ids whose phase may have moved by block_time without any event, in order of id."""
-        return sorted(
-            (name for name, moment in self.due_times.items() if moment <= block_time),
-            key=int,
-        )
+        if block_time < self._next_due:
+            return []
+        pending = {name: record.due for name, record in self._records.items() if record.due is not None}
+        self._next_due = min((moment for moment in pending.values() if moment > block_time), default=_NEVER)
+        found = sorted((name for name, moment in pending.items() if moment <= block_time), key=int)
+        if found:
+            self._next_due = block_time  # until they have been read
+        return found
 
-    def observe(
-        self, states: Iterable[ConsumerState], block: Block, *, repeat: bool = False
-    ) -> tuple[Follower, list[PhaseChange]]:
-        """Compare states read at block with what was announced: the follower after it, and at most one change per consumer.
-
-        Consumers that are not among states keep what is known of them. With repeat, consumers in an unchanged phase are
-        announced too, as after a start. Readings have to come in order of height.
-        """
-        phases = dict(self.phases)
-        due_times = dict(self.due_times)
-        changes: list[PhaseChange] = []
-        for state in sorted(
-            {state.consumer_id: state for state in states}.values(),
-            key=lambda state: int(state.consumer_id),
-        ):
-            previous = phases.pop(state.consumer_id, None)
-            due_times.pop(state.consumer_id, None)
-            if state.phase is Phase.DELETED:
-                if previous is not None:
-                    changes.append(
-                        PhaseChange(
-                            state.consumer_id,
-                            state.phase,
-                            previous,
-                            state.spawn_time,
-                            block,
-                        )
-                    )
+    def imminent(self, block: Block, notice: timedelta) -> list[Change]:
+        """The launches that come within notice of block and were not told of yet, in order of id."""
+        if block.time + notice < self._next_spawn:
+            return []
+        found: list[Change] = []
+        following = _NEVER
+        for name in sorted(self._spawning, key=int):
+            record = self._records[name]
+            moment = record.spawn_time
+            if moment is None or moment <= block.time:
                 continue
-            phases[state.consumer_id] = state.phase
-            if state.phase is Phase.INITIALIZED and state.spawn_time is not None:
-                due_times[state.consumer_id] = next_reading(state.spawn_time, block.time)
-            if repeat or state.phase is not previous:
-                changes.append(
-                    PhaseChange(
-                        state.consumer_id,
-                        state.phase,
-                        previous,
-                        state.spawn_time,
-                        block,
-                    )
-                )
-        return Follower(phases, due_times), changes
+            if moment - notice > block.time:
+                following = min(following, moment)
+                continue
+            self._records[name] = replace(record, noticed=True)
+            self._spawning.discard(name)
+            seconds = int((moment - block.time).total_seconds())
+            found.append(Change(Kind.IMMINENT, name, record.phase, record.phase, moment, block, seconds))
+        self._next_spawn = following
+        return found
+
+    def observe(self, states: Iterable[ConsumerState], block: Block) -> list[Change]:
+        """Take note of states read at block and return at most one change for each consumer, in order of id.
+
+        A consumer that was read at a later block already is left as it is.
+        """
+        changes: list[Change] = []
+        unique = {state.consumer_id: state for state in states}
+        for state in sorted(unique.values(), key=lambda state: int(state.consumer_id)):
+            known = self._records.get(state.consumer_id)
+            if state.consumer_id in self._deleted or (known is not None and known.height > block.height):
+                continue
+            previous = known.phase if known else None
+            if state.phase is Phase.DELETED:
+                if known is None:
+                    continue
+                self._forget(state.consumer_id)
+            else:
+                self._keep(state.consumer_id, _record(known, state, block))
+            if state.phase is not previous:
+                kind = Kind.PHASE
+            elif known is not None and _was_updated(known, state):
+                kind = Kind.UPDATED
+            else:
+                continue
+            changes.append(Change(kind, state.consumer_id, state.phase, previous, state.spawn_time, block))
+        return changes
+
+    def _keep(self, consumer_id: str, record: Record) -> None:
+        self._records[consumer_id] = record
+        if record.due is not None:
+            self._next_due = min(self._next_due, record.due)
+        if record.spawn_time is not None and not record.noticed:
+            self._spawning.add(consumer_id)
+            self._next_spawn = min(self._next_spawn, record.spawn_time)
+        else:
+            self._spawning.discard(consumer_id)
+
+    def _forget(self, consumer_id: str) -> None:
+        del self._records[consumer_id]
+        self._deleted.add(consumer_id)
+        self._spawning.discard(consumer_id)
 
 
-def next_reading(spawn_time: datetime, read_at: datetime) -> datetime:
-    """The block time at which to read a consumer again that was still initialized at block time read_at.
+def _record(known: Record | None, state: ConsumerState, block: Block) -> Record:
+    same_phase = known is not None and known.phase is state.phase
+    if known is not None and same_phase and state.digest is None:
+        # The listing says no more than the phase.
+        spawn_time, digest = known.spawn_time, known.digest
+    else:
+        spawn_time = state.spawn_time if state.phase is Phase.INITIALIZED else None
+        digest = state.digest
+    removal_time = state.removal_time
+    if removal_time is None and known is not None and same_phase:
+        removal_time = known.removal_time
+    moment = spawn_time or removal_time
+    return Record(
+        phase=state.phase,
+        height=block.height,
+        spawn_time=spawn_time,
+        digest=digest,
+        removal_time=removal_time,
+        due=next_reading(moment, block.time) if moment else None,
+        noticed=known is not None and known.noticed and known.spawn_time == spawn_time,
+    )
 
-    The first block at or after spawn_time launches it or sends it back to registered, except when more than 200
-    are due in one block: then look every second for 30 s, every 5 s up to 2 min, and every 30 s from then on.
+
+def _was_updated(known: Record, state: ConsumerState) -> bool:
+    if state.digest is None:
+        return False
+    return state.written if known.digest is None else known.digest != state.digest
+
+
+def next_reading(moment: datetime, read_at: datetime) -> datetime:
+    """The block time at which to read a consumer again that had not moved at block time read_at.
+
+    The first block at or after the spawn or removal time moves it, except when more than 200 are due in one block:
+    then look every second for 30 s, every 5 s up to 2 min, and every 30 s from then on.
     """
-    late = read_at - spawn_time
+    late = read_at - moment
     if late < timedelta(0):
-        return spawn_time
+        return moment
     if late <= timedelta(seconds=30):
         return read_at + timedelta(seconds=1)
     if late <= timedelta(minutes=2):
