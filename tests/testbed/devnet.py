@@ -70,6 +70,7 @@ class Devnet:
         self.kubeconfig = kubeconfig
         self.addresses = dict(zip(POWERS, addresses, strict=False))
         self.settings = settings
+        self.outputs: list[str] = []  # of all playbooks that were run
 
     # -- keys and genesis --------------------------------------------------------------------------------------------------
 
@@ -350,6 +351,7 @@ class Devnet:
         while True:
             try:
                 output, _none = process.communicate(timeout=REPORT_EVERY_SECONDS)
+                self.outputs.append(output)
                 return subprocess.CompletedProcess(command, process.returncode, output, "")
             except subprocess.TimeoutExpired:
                 say(
