@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks that fail, take long or are cut, and monitors that end. The tests build on each other and run in the order of this file.
+
+One consumer goes through all of it. Bob may not store his key at first; then he is away at the launch, so that alice's deployment waits for the first
+block, which needs both, for as long as the tests want.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.testbed.devnet import Devnet
+
+pytestmark = pytest.mark.timeout(600)
+
+CHAIN_ID = "restart-1"
+SPAWN_IN = 50  # seconds, enough for bob's failures and their repair
+# Run in a monitor's pod, which has no ps and no kill.
+KILL_ENGINE = """
+import os, pathlib, signal
+for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+    words = entry.read_bytes().split(bytes(1))
+    if any(word.endswith(b'/ansible-rulebook') for word in words[:2]):
+        os.kill(int(entry.parent.name), signal.SIGKILL)
+        print('killed')
+"""
+METRICS = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics', timeout=10).read().decode())"
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, str]:
+    """What later tests need of earlier ones."""
+    return {}
+
+
+def in_pod(devnet: Devnet, name: str, program: str) -> str:
+    """Run a Python program in a monitor's pod and return what it prints."""
+    return devnet.kubectl("exec", "--namespace", f"{name}-monitor", "monitor-0", "--", "python3", "-c", program)
+
+
+def figure(devnet: Devnet, name: str, figure_name: str) -> float:
+    """Return one figure of a monitor, 0 when it is not there."""
+    found = re.search(rf"(?m)^{re.escape(figure_name)} (\S+)$", in_pod(devnet, name, METRICS))
+    return float(found.group(1)) if found else 0.0
+
+
+def pod(devnet: Devnet, name: str) -> dict[str, Any]:
+    found = devnet.get("pod", "monitor-0", f"{name}-monitor")
+    assert found is not None
+    return found
+
+
+def is_ready(devnet: Devnet, name: str) -> bool:
+    found = devnet.get("pod", "monitor-0", f"{name}-monitor")
+    conditions = found["status"].get("conditions", []) if found else []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def deployments_begun(devnet: Devnet, name: str, consumer_id: str) -> int:
+    """Count in the log of a monitor's present pod how often the consumer's deployment began."""
+    plays = devnet.kubectl("logs", "--namespace", f"{name}-monitor", "monitor-0").split("PLAY [")
+    return sum(play.startswith("Consumer launched]") and f" consumer {consumer_id}]" in play for play in plays)
+
+
+def deployed(devnet: Devnet, seen: dict[str, str]) -> bool:
+    """Tell whether alice's deployment has its receipt; the receipt before it was that of the opt-in."""
+    remembered = devnet.decision("alice", seen["consumer_id"])
+    return remembered["event_outcome"] == "done" and remembered["event_uuid"] != seen["opt_in"]
+
+
+def scale(devnet: Devnet, name: str, replicas: int) -> None:
+    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", f"--replicas={replicas}")
+
+
+@pytest.fixture
+def no_right_to_store_keys(devnet: Devnet) -> Iterator[None]:
+    """Bob's monitor may not create Secrets; the right is given back in any case."""
+    role = devnet.get("role", "monitor", "bob-monitor")
+    assert role is not None
+    rules = role["rules"]
+    without = [rule for rule in rules if "secrets" not in rule["resources"]]
+    assert len(without) < len(rules)
+
+    def patch(wanted: list[dict[str, Any]]) -> None:
+        body = json.dumps([{"op": "replace", "path": "/rules", "value": wanted}])
+        devnet.kubectl("patch", "role", "monitor", "--namespace", "bob-monitor", "--type=json", "--patch", body)
+
+    patch(without)
+    yield
+    patch(rules)
+
+
+def test_a_playbook_that_fails_is_tried_again_and_shown(
+    devnet: Devnet, seen: dict[str, str], no_right_to_store_keys: None
+) -> None:
+    consumer_id = seen["consumer_id"] = devnet.create_consumer(CHAIN_ID, spawn_in=SPAWN_IN)
+    devnet.wait(
+        "bob's second failure",
+        lambda: int(devnet.decision("bob", consumer_id).get("event_attempt", "0")) >= 2,
+        60,
+        "make logs",
+    )
+    remembered = devnet.decision("bob", consumer_id)
+    assert remembered["event_outcome"] == "failed"
+    assert "Secret" in remembered["event_reason"]
+    assert "\n" not in remembered["event_reason"]
+    assert figure(devnet, "bob", f'interchain_actions_failed_total{{consumer_id="{consumer_id}"}}') >= 1
+    output = devnet.playbook("status", None, status_validator="bob")
+    assert re.search(rf"bob +{consumer_id} .*failed \dx", output), output
+    assert remembered["event_reason"][:60] in output
+
+
+def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer_id"]
+    operators = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
+    devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == operators, 60, "make logs")
+    devnet.wait(
+        "bob's receipt",
+        lambda: devnet.decision("bob", consumer_id).get("event_outcome") == "done",
+        60,
+        "make logs",
+    )
+    assert int(devnet.decision("bob", consumer_id)["event_attempt"]) >= 2
+    assert devnet.decision("alice", consumer_id)["event_outcome"] == "done"
+    seen["opt_in"] = devnet.decision("alice", consumer_id)["event_uuid"]
+    scale(devnet, "bob", 0)
+
+
+def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer_id"]
+    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 90, "make logs")
+    devnet.wait("alice's node", lambda: devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}"), 60, "make logs")
+    other = devnet.create_consumer("restart-2", spawn_in=3600)
+    devnet.wait(
+        "alice's decision on another consumer",
+        lambda: devnet.decision("alice", other).get("event_outcome") == "done",
+        60,
+        "make logs",
+    )
+    assert devnet.decision("alice", other)["decision"] == "opt_in"
+    assert figure(devnet, "alice", "interchain_outstanding_events") >= 1
+    assert not deployed(devnet, seen)
+
+
+def test_a_killed_rule_engine_runs_again_and_so_does_the_cut_playbook(devnet: Devnet, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer_id"]
+    before = pod(devnet, "alice")
+    assert in_pod(devnet, "alice", KILL_ENGINE).split() == ["killed"]
+    devnet.wait(
+        "the deployment to run again", lambda: deployments_begun(devnet, "alice", consumer_id) == 2, 60, "make logs"
+    )
+    after = pod(devnet, "alice")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert [entry["restartCount"] for entry in after["status"]["containerStatuses"]] == [0]
+    assert figure(devnet, "alice", "interchain_monitor_restarts") == 1
+    document = devnet.get("configmap", "monitor", "alice-monitor")
+    assert document is not None
+    assert document["data"]["last_reason"] == "ended by SIGKILL"
+    assert document["data"]["restarts"] == "1"
+    assert "ended by SIGKILL" in devnet.playbook("status", None, status_validator="alice")
+
+
+def test_a_monitor_that_is_stopped_finishes_its_playbook(devnet: Devnet, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer_id"]
+    before = pod(devnet, "alice")["metadata"]["uid"]
+    devnet.kubectl("delete", "pod", "monitor-0", "--namespace", "alice-monitor", "--wait=false")
+    scale(devnet, "bob", 1)
+    devnet.wait("the receipt of the deployment", lambda: deployed(devnet, seen), 90, "make logs")
+    # It was the old pod that finished: it is still there, or its successor has just come and has begun nothing.
+    devnet.wait(
+        "the next pod",
+        lambda: is_ready(devnet, "alice") and pod(devnet, "alice")["metadata"]["uid"] != before,
+        90,
+        "make logs",
+    )
+    assert deployments_begun(devnet, "alice", consumer_id) == 0
+    assert devnet.node_height("alice", consumer_id) >= 1
+    devnet.wait("bob's monitor", lambda: is_ready(devnet, "bob"), 60, "make logs")
