@@ -18,7 +18,7 @@ UNBONDING_SECONDS = 90  # DELETED comes that long after STOPPED
 @pytest.fixture(scope="session")
 def devnet() -> Iterator[Devnet]:
     """The devnet, on a cluster of its own that held nothing before and is gone afterwards."""
-    os.environ["INTERCHAIN_TESTBED"] = str(cache.root() / "testbed-e2e")  # beside the one of the quick start
+    os.environ.setdefault("INTERCHAIN_TESTBED", str(cache.root() / "testbed-e2e"))  # beside the one of the quick start
     cluster.down()
     cluster.up()
     made = Devnet(
