@@ -148,7 +148,7 @@ def _account_source(params: dict[str, Any], is_new: bool, check_mode: bool) -> _
     mnemonic = account_key.new_mnemonic()
     if kept:
         try:
-            secret_file.create(Path(kept), mnemonic + "\n")
+            secret_file.create(Path(kept), mnemonic)  # without a newline: the SDK reads it as a word
         except OSError as error:
             raise KeyStoreError(
                 f"the mnemonic cannot be written to {kept}: {error.strerror}; no key was made"
