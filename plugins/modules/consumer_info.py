@@ -64,10 +64,123 @@ consumers:
       description: Account that may update and remove it.
       type: str
       returned: always
+    client_id:
+      description: The provider's client of the consumer; empty before the launch.
+      type: str
+      returned: always
+      sample: 07-tendermint-0
+    name:
+      description: Name in its metadata; free text.
+      type: str
+      returned: always
+    description:
+      description: Description in its metadata; free text.
+      type: str
+      returned: always
+    metadata:
+      description: Further metadata; free text.
+      type: str
+      returned: always
     spawn_time:
       description: When it is to launch, RFC 3339 in UTC; none when unset.
       type: str
       returned: always
+    initial_height:
+      description: Height of its first block.
+      type: int
+      returned: always
+    initial_revision_number:
+      description: Revision number of its initial height.
+      type: int
+      returned: always
+    genesis_hash:
+      description: Hash of its genesis file in hexadecimal digits; empty when its owner states none.
+      type: str
+      returned: always
+    binary_hash:
+      description: Hash of its binary in hexadecimal digits; empty when its owner states none.
+      type: str
+      returned: always
+    unbonding_period:
+      description: Unbonding period in whole seconds.
+      type: int
+      returned: always
+    ccv_timeout_period:
+      description: Timeout of CCV packets in whole seconds.
+      type: int
+      returned: always
+    transfer_timeout_period:
+      description: Timeout of reward transfers in whole seconds.
+      type: int
+      returned: always
+    consumer_redistribution_fraction:
+      description: Part of the rewards that stays on the consumer.
+      type: str
+      returned: always
+    blocks_per_distribution_transmission:
+      description: Consumer blocks between two reward transfers.
+      type: int
+      returned: always
+    historical_entries:
+      description: Historical entries that the consumer keeps.
+      type: int
+      returned: always
+    distribution_transmission_channel:
+      description: Channel for reward transfers; empty for a new one.
+      type: str
+      returned: always
+    connection_id:
+      description: Connection that it brought along; empty for a new one.
+      type: str
+      returned: always
+    top_n:
+      description: Percentage of the provider's power that has to validate it; 0 for one that validators opt in to.
+      type: int
+      returned: always
+    validators_power_cap:
+      description: Largest percentage of the power that one validator may have, 0 for no limit.
+      type: int
+      returned: always
+    validator_set_cap:
+      description: Largest number of validators, 0 for no limit.
+      type: int
+      returned: always
+    allowlist:
+      description: Provider consensus addresses of the only validators that may validate; empty for all.
+      type: list
+      elements: str
+      returned: always
+    denylist:
+      description: Provider consensus addresses of validators that may not validate.
+      type: list
+      elements: str
+      returned: always
+    prioritylist:
+      description: Provider consensus addresses of validators that come first.
+      type: list
+      elements: str
+      returned: always
+    min_stake:
+      description: Tokens (utoken) that a validator needs at least.
+      type: int
+      returned: always
+    allow_inactive_vals:
+      description: Whether validators outside of the provider's active set may validate.
+      type: bool
+      returned: always
+    infraction_parameters:
+      description: What infractions on it cost its validators, as C(double_sign) and C(downtime); numbers are text that keeps them exact.
+      type: dict
+      returned: always
+      sample:
+        double_sign:
+          slash_fraction: "0.05"
+          jail_duration: "9223372036.854775807"
+          tombstone: true
+        downtime:
+          slash_fraction: "0"
+          jail_duration: "600"
+          tombstone: false
     ports:
       description: Ports p2p, rpc and grpc that every validator offers it under.
       type: dict

@@ -43,8 +43,28 @@ validators:
       description: Operator address.
       type: str
       returned: always
+    account_address:
+      description: Account of the operator.
+      type: str
+      returned: always
+    consensus_address:
+      description: Consensus address on the provider, by which consumers' lists name it.
+      type: str
+      returned: always
+    moniker:
+      description: Its name; free text.
+      type: str
+      returned: always
     tokens:
       description: Bonded tokens in utoken, as text.
+      type: str
+      returned: always
+    jailed:
+      description: Whether it is in jail.
+      type: bool
+      returned: always
+    details:
+      description: The details of its description; free text.
       type: str
       returned: always
     status:
