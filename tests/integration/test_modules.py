@@ -190,9 +190,11 @@ BAD_INPUT: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("way", ["module", "action"])
 def test_bad_input(chain: Provider, tmp_path: Path, way: str) -> None:
-    calls = [(module, False, given) for module, given, _message in BAD_INPUT]
+    # A module is a whole Python each time; that it says the same as the action is seen from some.
+    cases = BAD_INPUT[::3] if way == "module" else BAD_INPUT
+    calls = [(module, False, given) for module, given, _message in cases]
     results = run_modules(chain, *calls) if way == "module" else run_actions(chain, tmp_path, *calls)
-    for (module, given, message), result in zip(BAD_INPUT, results, strict=True):
+    for (module, given, message), result in zip(cases, results, strict=True):
         assert result["failed"], (module, given)
         assert message in result["msg"]
         assert "no such words" not in json.dumps(result)
