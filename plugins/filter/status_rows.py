@@ -90,10 +90,11 @@ def _event(
     """How the last playbook of a consumer ended, in a word or two and as a line; the line is for failures only."""
     told = receipt.parse(data)
     waiting = next(iter(outstanding), None)
+    now_doing = None if waiting is None else "running" if waiting.get("put") else "waiting"
     if told is None:
-        return ("running" if waiting else None), None
+        return now_doing, None
     if told.outcome is receipt.Outcome.DONE:
-        return ("running" if waiting and waiting.get("uuid") != told.event_uuid else "done"), None
+        return (now_doing if waiting and waiting.get("uuid") != told.event_uuid else "done"), None
     next_try = _until(_moment(waiting.get("next_try")), now) if waiting else None
     when = f"; next try {next_try}" if next_try else "; it runs again" if waiting else ""
     return (

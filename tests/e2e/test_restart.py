@@ -19,7 +19,6 @@ from tests.testbed.devnet import Devnet
 pytestmark = pytest.mark.timeout(600)
 
 CHAIN_ID = "restart-1"
-SPAWN_IN = 50  # seconds, enough for bob's failures and their repair
 # Run in a monitor's pod, which has no ps and no kill.
 KILL_ENGINE = """
 import os, pathlib, signal
@@ -67,10 +66,18 @@ def deployments_begun(devnet: Devnet, name: str, consumer_id: str) -> int:
     return sum(play.startswith("Consumer launched]") and f" consumer {consumer_id}]" in play for play in plays)
 
 
+def launch_uuid(devnet: Devnet, name: str, consumer_id: str) -> str:
+    """Return the uuid of a consumer's launch while the monitor has it on its way, empty otherwise."""
+    cursor = devnet.get("configmap", "cursor", f"{name}-monitor")
+    assert cursor is not None
+    found = [entry for entry in json.loads(cursor["data"]["outstanding"]) if entry["consumer_id"] == consumer_id]
+    return next((entry["uuid"] for entry in found if entry["phase"] == "launched" and entry["put"]), "")
+
+
 def deployed(devnet: Devnet, seen: dict[str, str]) -> bool:
-    """Tell whether alice's deployment has its receipt; the receipt before it was that of the opt-in."""
+    """Tell whether alice's deployment has its receipt."""
     remembered = devnet.decision("alice", seen["consumer_id"])
-    return remembered["event_outcome"] == "done" and remembered["event_uuid"] != seen["opt_in"]
+    return (remembered["event_uuid"], remembered["event_outcome"]) == (seen["launch"], "done")
 
 
 def scale(devnet: Devnet, name: str, replicas: int) -> None:
@@ -98,7 +105,7 @@ def no_right_to_store_keys(devnet: Devnet) -> Iterator[None]:
 def test_a_playbook_that_fails_is_tried_again_and_shown(
     devnet: Devnet, seen: dict[str, str], no_right_to_store_keys: None
 ) -> None:
-    consumer_id = seen["consumer_id"] = devnet.create_consumer(CHAIN_ID, spawn_in=SPAWN_IN)
+    consumer_id = seen["consumer_id"] = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
     devnet.wait(
         "bob's second failure",
         lambda: int(devnet.decision("bob", consumer_id).get("event_attempt", "0")) >= 2,
@@ -126,14 +133,17 @@ def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[
         "make logs",
     )
     assert int(devnet.decision("bob", consumer_id)["event_attempt"]) >= 2
-    assert devnet.decision("alice", consumer_id)["event_outcome"] == "done"
-    seen["opt_in"] = devnet.decision("alice", consumer_id)["event_uuid"]
     scale(devnet, "bob", 0)
+    devnet.wait("bob's monitor to end", lambda: devnet.get("pod", "monitor-0", "bob-monitor") is None, 60, "make logs")
 
 
 def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["consumer_id"]
-    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 90, "make logs")
+    devnet.playbook(
+        "update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters={"spawn_time": "+10s"}
+    )
+    devnet.wait("the launch", lambda: launch_uuid(devnet, "alice", consumer_id), 90, "make logs")
+    seen["launch"] = launch_uuid(devnet, "alice", consumer_id)
     devnet.wait("alice's node", lambda: devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}"), 60, "make logs")
     other = devnet.create_consumer("restart-2", spawn_in=3600)
     devnet.wait(

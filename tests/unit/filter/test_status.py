@@ -70,7 +70,10 @@ def row(*config_maps: dict[str, Any], **record: Any) -> dict[str, Any]:
     ("data", "outstanding", "event", "reason"),
     [
         pytest.param({}, [], None, "rank 1", id="no event yet"),
-        pytest.param({}, [{"consumer_id": "7", "uuid": UUID}], "running", "rank 1", id="the first one runs"),
+        pytest.param(
+            {}, [{"consumer_id": "7", "uuid": UUID, "put": True}], "running", "rank 1", id="the first one runs"
+        ),
+        pytest.param({}, [{"consumer_id": "7", "uuid": UUID, "put": False}], "waiting", "rank 1", id="too many run"),
         pytest.param(receipt("done"), [], "done", "rank 1", id="done"),
         pytest.param(receipt("done"), [{"consumer_id": "7", "uuid": UUID}], "done", "rank 1", id="done, not yet read"),
         pytest.param(
