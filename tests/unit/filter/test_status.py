@@ -77,7 +77,11 @@ def row(*config_maps: dict[str, Any], **record: Any) -> dict[str, Any]:
         pytest.param(receipt("done"), [], "done", "rank 1", id="done"),
         pytest.param(receipt("done"), [{"consumer_id": "7", "uuid": UUID}], "done", "rank 1", id="done, not yet read"),
         pytest.param(
-            receipt("done"), [{"consumer_id": "7", "uuid": OTHER}], "running", "rank 1", id="the next one runs"
+            receipt("done"),
+            [{"consumer_id": "7", "uuid": OTHER, "put": True}],
+            "running",
+            "rank 1",
+            id="the next one runs",
         ),
         pytest.param(receipt("done"), [{"consumer_id": "8", "uuid": OTHER}], "done", "rank 1", id="another consumer's"),
         pytest.param(
