@@ -124,15 +124,10 @@ class Cluster:
         with _reported("apply", kind, name, namespace):
             before = self._read(resource, name, namespace)
             try:
-                after = resource.server_side_apply(
-                    body=dict(definition),
-                    name=name,
-                    namespace=namespace,
-                    field_manager=FIELD_MANAGER,
-                    force_conflicts=True,
-                    _request_timeout=REQUEST_SECONDS,
-                    **self._options(),
-                ).to_dict()
+                after = self._apply(resource, definition)
+                # The server writes a new claim once more when it is applied again: at once, so that the next run changes nothing.
+                if before is None and kind == "PersistentVolumeClaim":
+                    after = self._apply(resource, definition)
             except kubernetes.client.ApiException as error:
                 if self._dry_run and error.status == 404:  # its namespace is not there yet
                     return Change(True, None, _shown(dict(definition)))
@@ -225,6 +220,18 @@ class Cluster:
 
     def _resource(self, kind: str, api_version: str) -> Any:
         return self._client.resources.get(kind=kind, api_version=api_version)
+
+    def _apply(self, resource: Any, definition: Mapping[str, Any]) -> dict[str, Any]:
+        applied: dict[str, Any] = resource.server_side_apply(
+            body=dict(definition),
+            name=definition["metadata"]["name"],
+            namespace=definition["metadata"].get("namespace"),
+            field_manager=FIELD_MANAGER,
+            force_conflicts=True,
+            _request_timeout=REQUEST_SECONDS,
+            **self._options(),
+        ).to_dict()
+        return applied
 
     def _patch(self, resource: Any, before: dict[str, Any] | None, definition: Mapping[str, Any]) -> Change:
         after = resource.patch(

@@ -79,9 +79,11 @@ def decide(facts: Facts, check_height: int) -> Decision:
     out = _reasons_for_no_node(facts)
     if out:
         return Decision(Mode.STAY_OUT, tuple(out))
+    # The chain launched with the provider's own key: the validator came late with one for this chain.
+    late = facts.initial_key == facts.provider_key and not facts.assigned_key and not facts.remote_signer
     follow = _reasons_not_to_sign(facts)
     if follow:
-        return Decision(Mode.FOLLOW, tuple(follow))
+        return Decision(Mode.FOLLOW, tuple(follow), assign_key=late and not facts.held_key)
     if facts.initial_key == facts.held_key:
         reason = "the validator is in the initial set of the chain with the key held here"
     elif facts.assigned_key == facts.held_key:
@@ -94,7 +96,7 @@ def decide(facts: Facts, check_height: int) -> Decision:
     return Decision(
         Mode.SIGN,
         (reason,),
-        assign_key=not facts.assigned_key and facts.initial_key != facts.held_key,
+        assign_key=late,
         double_sign_check_height=_check_height(facts, check_height),
     )
 

@@ -101,6 +101,9 @@ def test_a_chain_that_launched_with_the_providers_key_is_signed_with_an_own_one_
     assert decision.mode is Mode.SIGN
     assert decision.assign_key
     assert "validator set change" in decision.reasons[0]
+    without_any = decide(replace(late, held_key=""), 10)
+    assert without_any.mode is Mode.FOLLOW
+    assert without_any.assign_key
     again = decide(replace(late, assigned_key="OWN"), 10)
     assert again.mode is Mode.SIGN
     assert not again.assign_key
