@@ -4,7 +4,7 @@
 """What validators' policies let them do. The tests build on each other and run in the order of this file.
 
 Alice and bob have no policy of their own, so the provider's terms bound what a consumer may cost them. Charlie, whom the selection rule does not
-name, takes any terms, but one consumer at most and none of a chain_id. No consumer launches here.
+name, takes any terms, but one consumer at most and none of a chain_id. The consumers stay registered: no node is prepared for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from tests.testbed.devnet import POWERS, Devnet
 pytestmark = pytest.mark.timeout(600)
 
 MEMBERS = ("alice", "bob")
-NEVER = 3600  # seconds to the launch, more than the tests take
 HARSH = {
     "double_sign": {"slash_fraction": "1.0"},
     "downtime": {"slash_fraction": "1.0", "jail_duration": "600"},
@@ -51,6 +50,13 @@ def seen() -> dict[str, str]:
     return {}
 
 
+def create(devnet: Devnet, chain_id: str) -> str:
+    """Create a consumer that slashes everything, without a spawn time; return its consumer_id."""
+    parameters = {"infraction_parameters": HARSH}
+    devnet.playbook("create_consumer", None, chain_id=chain_id, spawn_time="unset", consumer_parameters=parameters)
+    return str(max(int(entry["consumer_id"]) for entry in devnet.consumers()))
+
+
 def remembered(devnet: Devnet, consumer_id: str, **wanted: str) -> None:
     """Wait until each validator's monitor remembers what is wanted of it, as ``key_name=value``."""
     for option, value in wanted.items():
@@ -58,7 +64,7 @@ def remembered(devnet: Devnet, consumer_id: str, **wanted: str) -> None:
         devnet.wait(
             f"{name}'s {key} of consumer {consumer_id} to be {value}",
             lambda key=key, name=name, value=value: devnet.decision(name, consumer_id).get(key) == value,  # type: ignore[misc]
-            60,
+            90,
             "make logs",
         )
 
@@ -68,9 +74,7 @@ def operator(devnet: Devnet, name: str) -> Any:
 
 
 def test_a_consumer_that_slashes_everything_is_refused(devnet: Devnet, seen: dict[str, str]) -> None:
-    consumer_id = seen["harsh"] = devnet.create_consumer(
-        "harsh-1", spawn_in=NEVER, consumer_parameters={"infraction_parameters": HARSH}
-    )
+    consumer_id = seen["harsh"] = create(devnet, "harsh-1")
     remembered(devnet, consumer_id, decision_alice="stay_out", decision_bob="stay_out", decision_charlie="opt_in")
     for name in MEMBERS:
         assert TOO_MUCH in devnet.decision(name, consumer_id)["reason"]
@@ -81,9 +85,7 @@ def test_a_consumer_that_slashes_everything_is_refused(devnet: Devnet, seen: dic
 
 
 def test_a_denied_chain_id_and_the_most_consumers_keep_a_validator_out(devnet: Devnet, seen: dict[str, str]) -> None:
-    consumer_id = devnet.create_consumer(
-        "denied-1", spawn_in=NEVER, consumer_parameters={"infraction_parameters": HARSH}
-    )
+    consumer_id = create(devnet, "denied-1")
     remembered(devnet, consumer_id, decision_charlie="stay_out", decision_alice="stay_out", decision_bob="stay_out")
     reason = devnet.decision("charlie", consumer_id)["reason"]
     assert "the policy denies its chain_id" in reason
