@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.header_hash import header_hash
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import BlockHeader, parse_time
 from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.event_source.arguments import (
@@ -180,6 +181,10 @@ def _checked(message: str | bytes) -> dict[str, Any]:
 
 def _header(result: dict[str, Any]) -> BlockHeader:
     header = result["data"]["value"]["header"]
-    # The header does not hold its own hash.
     parent = (header.get("last_block_id") or {}).get("hash") or ""
-    return BlockHeader(str(header["chain_id"]), int(header["height"]), parse_time(header["time"]), "", str(parent))
+    try:
+        # A header does not hold its own hash, with which the next one has to agree.
+        own = header_hash(header)
+    except ValueError:
+        own = ""  # not all of its fields are there: only its parent can be compared
+    return BlockHeader(str(header["chain_id"]), int(header["height"]), parse_time(header["time"]), own, str(parent))
