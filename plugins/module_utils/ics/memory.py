@@ -62,13 +62,15 @@ def launch_failed(
 
 
 def _reasons(data: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the reasons one by one; where only the text of all of them was written anew, that text counts."""
+    reason = data.get("reason", "")
     try:
         found = json.loads(data.get("reasons", ""))
     except ValueError:
         found = None
-    if isinstance(found, list) and all(isinstance(entry, str) for entry in found):
+    if isinstance(found, list) and all(isinstance(entry, str) for entry in found) and reason == "; ".join(found):
         return tuple(found)
-    return (data["reason"],) if data.get("reason") else ()
+    return (reason,) if reason else ()
 
 
 def _number(text: str) -> int:

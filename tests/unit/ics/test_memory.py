@@ -40,6 +40,8 @@ def test_a_document_is_read() -> None:
 def test_one_reason_alone_counts_too() -> None:
     assert parse("7", {"reason": "rank 1"}).reasons == ("rank 1",)
     assert parse("7", {"reason": "rank 1", "reasons": "[1]"}).reasons == ("rank 1",)
+    # The launch writes its own reason over that of the opt-in.
+    assert parse("7", {"reason": "no key", "reasons": '["rank 1"]'}).reasons == ("no key",)
     assert parse("7", {"alarm": "false", "alarm_reason": "old"}).alarm_reasons == ""
 
 
