@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cosmpy.protos  # noqa: F401  (puts the modules of the Cosmos SDK on sys.path)
+# Puts the modules of the Cosmos SDK on sys.path.
+import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cosmos.bank.v1beta1 import tx_pb2 as bank_tx_pb2

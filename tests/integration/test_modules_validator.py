@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cosmpy.protos  # noqa: F401  (puts the modules of the Cosmos SDK on sys.path)
+# Puts the modules of the Cosmos SDK on sys.path.
+import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
 import pytest
 from cosmos.crypto.ed25519 import keys_pb2 as ed25519_pb2
 from cosmos.gov.v1 import query_pb2 as gov_query_pb2
