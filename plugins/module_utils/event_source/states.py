@@ -96,11 +96,13 @@ class StateReader:
         for phase in LIVE_PHASES:
             async for page in self._pages(phase, height):
                 listed.update((entry.consumer_id, entry) for entry in page.entries)
-        wanted = self._to_read(listed, known, height, thorough)
+        wanted = set(self._to_read(listed, known, height, thorough))
         reading = await self.some(wanted, height)
-        read = {state.consumer_id for state in reading.states} | reading.unreadable
+        # The listing alone, of one endpoint, says nothing of a consumer that was asked for and not confirmed.
         states = reading.states + [
-            ConsumerState(entry.consumer_id, entry.phase) for entry in listed.values() if entry.consumer_id not in read
+            ConsumerState(entry.consumer_id, entry.phase)
+            for entry in listed.values()
+            if entry.consumer_id not in wanted
         ]
         self._listed = listed
         counts = {phase.value: 0 for phase in LIVE_PHASES}
