@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A validator of a real provider with a real API server, where the role consumer runs; nodes are run as processes by what it made."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import urllib3
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
+from tests.integration.api_server import ApiServer
+from tests.integration.owner import Owner
+from tests.integration.single_node import CHAIN_ID, Node, free_port
+from tests.testbed.parts import CHAIN
+
+ROOT = Path(__file__).resolve().parents[2]
+VALIDATOR = "alice"
+MONITOR = f"{VALIDATOR}-monitor"
+ADDRESS = "192.0.2.1"
+WAIT_SECONDS = 40.0
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  module_defaults:
+    group/interchain.security.provider:
+      provider_rpc_url: "{{ interchain_provider_rpc_url }}"
+      provider_chain_id: "{{ interchain_provider_chain_id }}"
+  tasks:
+    - interchain.security.consumer_info:
+        consumer_id: "{{ consumer_id }}"
+      register: found
+    - ansible.builtin.set_fact:
+        consumer_record: "{{ found.consumers[0] }}"
+    - ansible.builtin.include_role:
+        name: interchain.security.consumer
+        tasks_from: "{{ part }}"
+    - ansible.builtin.copy:
+        content: "{{ {'launched': consumer_launched | default({}), 'refusal': consumer_refusal | default('')} | to_json }}"
+        dest: "{{ result_file }}"
+        mode: "0600"
+"""
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+    """Poll until the condition gives something, and return that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
+        time.sleep(0.1)
+
+
+class Controllers:
+    """Does what the controllers of a cluster would: Jobs complete, Services get their address. Pods are never run."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+        client = kubernetes.client.ApiClient(configuration)
+        self._batch, self._core = kubernetes.client.BatchV1Api(client), kubernetes.client.CoreV1Api(client)
+        self._apps = kubernetes.client.AppsV1Api(client)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.1):
+            try:
+                self._look()
+            except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
+                continue  # an object that went away meanwhile
+
+    def _look(self) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for job in self._batch.list_job_for_all_namespaces().items:
+            if not job.status.conditions:
+                conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
+                status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
+                self._batch.patch_namespaced_job_status(job.metadata.name, job.metadata.namespace, {"status": status})
+        for service in self._core.list_service_for_all_namespaces().items:
+            if service.spec.type == "LoadBalancer" and not service.status.load_balancer.ingress:
+                status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
+                self._core.patch_namespaced_service_status(
+                    service.metadata.name, service.metadata.namespace, {"status": status}
+                )
+        for found in self._apps.list_stateful_set_for_all_namespaces().items:
+            wanted = {
+                "observedGeneration": found.metadata.generation,
+                "replicas": found.spec.replicas,
+                "readyReplicas": found.spec.replicas,
+            }
+            if found.status.observed_generation != found.metadata.generation:
+                self._apps.patch_namespaced_stateful_set_status(
+                    found.metadata.name, found.metadata.namespace, {"status": wanted}
+                )
+
+
+class Place:
+    """The provider of one validator, the API server, and the role between them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        binaries = CHAIN.ensure()
+        self.program = binaries / "interchain-security-cd"
+        self.server = ApiServer(directory / "api")
+        self.node = Node(binaries / "interchain-security-pd", directory / "provider")
+        self.owner = Owner(self.node)
+        self.base_genesis = directory / "base.json"
+        self._mnemonic = directory / "mnemonic"
+
+    def start(self) -> None:
+        """Start everything; what a monitor's deployment makes is there afterwards."""
+        self._mnemonic.touch(mode=0o600)
+        self._mnemonic.write_text(self.node.mnemonic)
+        self.node.start()
+        self.server.start()
+        self.controllers = Controllers(self.server.kubeconfig)
+        self.controllers.start()
+        self.cluster = Cluster(str(self.server.kubeconfig))
+        home = self.directory / "init"
+        self._chain("init", "base", "--chain-id", "base", "--home", str(home))
+        self.base_genesis.write_text((home / "config/genesis.json").read_text())
+        self.node_key = (home / "config/node_key.json").read_text()
+        for definition in (
+            {"kind": "Namespace", "metadata": {"name": MONITOR}},
+            {
+                "kind": "Secret",
+                "metadata": {"name": "node-key", "namespace": MONITOR},
+                "data": {"node_key.json": base64.b64encode(self.node_key.encode()).decode()},
+            },
+        ):
+            self.cluster.apply({"apiVersion": "v1", **definition})
+        client = ProviderClient([self.node.url])
+        wait_for("the provider's first blocks", lambda: self._height() >= 2)
+        self.operator = client.validators()[0].operator_address
+        self.provider_key = base64.b64encode(client.validators()[0].consensus_public_key).decode()
+
+    def stop(self) -> None:
+        self.node.kill()
+        self.controllers.stop()
+        self.server.stop()
+
+    def _height(self) -> int:
+        try:
+            with urllib.request.urlopen(f"{self.node.url}/status", timeout=5) as answer:
+                return int(json.load(answer)["result"]["sync_info"]["latest_block_height"])
+        except (OSError, ValueError):
+            return 0
+
+    def _chain(self, *arguments: str) -> None:
+        subprocess.run([str(self.program), *arguments], check=True, capture_output=True, timeout=60)
+
+    # -- the provider ------------------------------------------------------------------------------------------------------
+
+    def create_consumer(self, spawn_in: float = 3.0) -> str:
+        """Create a consumer that is to launch so many seconds from now."""
+        consumer_id = self.owner.create(spawn_in)
+        client = ProviderClient([self.node.url])
+        wait_for("the consumer", lambda: self.phase(consumer_id) in ("initialized", "launched"))
+        client.close()
+        return consumer_id
+
+    def opt_in(self, consumer_id: str) -> None:
+        """Opt in with an own key, as the monitor does."""
+        params = {
+            "provider_rpc_url": [self.node.url],
+            "mnemonic": self.node.mnemonic,
+            "consumer_id": consumer_id,
+            "key_namespace": MONITOR,
+            "key_secret": f"consumer-{consumer_id}-key",
+            "kubeconfig": str(self.server.kubeconfig),
+        }
+        validated = ArgumentSpecValidator(opt_in.ARGUMENT_SPEC).validate(params)
+        assert not validated.error_messages, validated.error_messages
+        opt_in.run(validated.validated_parameters, False)
+        self.owner._sequence += 1  # the operation signed for the same account
+
+    def phase(self, consumer_id: str) -> str:
+        client = ProviderClient([self.node.url])
+        try:
+            return client.consumer(consumer_id).phase.value
+        except Exception:
+            return ""
+        finally:
+            client.close()
+
+    def await_launch(self, consumer_id: str) -> None:
+        wait_for("the launch", lambda: self.phase(consumer_id) == "launched")
+
+    # -- the role ----------------------------------------------------------------------------------------------------------
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_HOME": str(self.directory / "ansible"),
+            "KUBECONFIG": str(self.server.kubeconfig),
+            "K8S_AUTH_KUBECONFIG": str(self.server.kubeconfig),
+            "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def run(self, part: str, consumer_id: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a part of the role (stage, launch, stop, delete); return how it ended."""
+        play = self.directory / "play.yml"
+        play.write_text(PLAY)
+        values = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "interchain_validator": VALIDATOR,
+            "interchain_operator_address": self.operator,
+            "interchain_provider_rpc_url": [self.node.url],
+            "interchain_provider_chain_id": CHAIN_ID,
+            "interchain_mnemonic_file": str(self._mnemonic),
+            "interchain_catalogue": [{"base_genesis": {"file": str(self.base_genesis)}}],
+            "consumer_launch_timeout": 0,
+            "consumer_id": consumer_id,
+            "part": part,
+            "result_file": str(self.result_file),
+            **variables,
+        }
+        self.result_file.unlink(missing_ok=True)
+        return subprocess.run(
+            [str(ROOT / ".venv/bin/ansible-playbook"), str(play), "-e", json.dumps(values)],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def converge(self, part: str, consumer_id: str, **variables: Any) -> dict[str, Any]:
+        """Run a part of the role, which has to succeed; return what it decided."""
+        done = self.run(part, consumer_id, **variables)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        found: dict[str, Any] = json.loads(self.result_file.read_text())
+        return found
+
+    @property
+    def result_file(self) -> Path:
+        return self.directory / "result.json"
+
+    # -- what is in the cluster --------------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str, namespace: str, api_version: str = "v1") -> dict[str, Any] | None:
+        return self.cluster.get(kind, name, namespace, api_version)
+
+    def versions(self, consumer_id: str) -> dict[str, str]:
+        """Return the versions of all objects of a consumer, what the monitor remembers of it included."""
+        namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+        found = {}
+        for kind, api_version, where in (
+            ("ConfigMap", "v1", namespace),
+            ("Secret", "v1", namespace),
+            ("Service", "v1", namespace),
+            ("ServiceAccount", "v1", namespace),
+            ("PersistentVolumeClaim", "v1", namespace),
+            ("ResourceQuota", "v1", namespace),
+            ("NetworkPolicy", "networking.k8s.io/v1", namespace),
+            ("Job", "batch/v1", namespace),
+            ("StatefulSet", "apps/v1", namespace),
+            ("RoleBinding", "rbac.authorization.k8s.io/v1", namespace),
+            ("ConfigMap", "v1", MONITOR),
+            ("Secret", "v1", MONITOR),
+            ("Lease", "coordination.k8s.io/v1", MONITOR),
+        ):
+            for entry in self.cluster.select(kind, where, api_version=api_version):
+                found[f"{kind} {where}/{entry['metadata']['name']}"] = entry["metadata"]["resourceVersion"]
+        return found
+
+
+class Pod:
+    """The pod of a StatefulSet as a process: its command with its files in a home of its own, on ports of its own."""
+
+    def __init__(self, place: Place, consumer_id: str, home: Path) -> None:
+        self._place, self._namespace, self._home = place, f"{VALIDATOR}-consumer-{consumer_id}", home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._p2p = free_port()
+        self.log = home.with_suffix(".log")
+
+    def stage(self) -> None:
+        """Do what the job does on a new volume."""
+        job = self._place.get("Job", "stage", self._namespace, "batch/v1")
+        assert job is not None
+        self._run(job["spec"]["template"]["spec"]["containers"][0]).wait(timeout=60)
+        assert self._home.is_dir(), self.log.read_text()[-2000:]
+
+    def start(self) -> None:
+        """Put the files where their mounts would be, and start the container's command."""
+        stateful_set = self._place.get("StatefulSet", "node", self._namespace, "apps/v1")
+        assert stateful_set is not None
+        pod = stateful_set["spec"]["template"]["spec"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        container = pod["containers"][0]
+        for mount in container["volumeMounts"]:
+            if "subPath" in mount:
+                target = self._home / Path(mount["mountPath"]).relative_to("/home/node")
+                target.unlink(missing_ok=True)
+                target.write_bytes(self._content(volumes[mount["name"]], mount["subPath"]))
+        config = self._home / "config/config.toml"
+        text = config.read_text().replace("tcp://0.0.0.0:26657", f"tcp://{self.url.removeprefix('http://')}")
+        config.write_text(text.replace("tcp://0.0.0.0:26656", f"tcp://127.0.0.1:{self._p2p}"))
+        app = self._home / "config/app.toml"
+        app.write_text(re.sub(r"enable = true", "enable = false", app.read_text()))
+        self._process = self._run(container)
+
+    def _run(self, container: dict[str, Any]) -> subprocess.Popen[bytes]:
+        environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+        environment.update(NODE_HOME=str(self._home), NODE_BINARY=str(self._place.program), PATH=os.environ["PATH"])
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                container["command"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def _content(self, volume: dict[str, Any], key: str) -> bytes:
+        if "secret" in volume:
+            found = self._place.get("Secret", volume["secret"]["secretName"], self._namespace)
+            assert found is not None
+            return base64.b64decode(found["data"][key])
+        name = (
+            volume["configMap"]["name"]
+            if "configMap" in volume
+            else volume["projected"]["sources"][0]["configMap"]["name"]
+        )
+        found = self._place.get("ConfigMap", name, self._namespace)
+        assert found is not None
+        return str(found["data"][key]).encode()
+
+    def ended(self) -> int | None:
+        """Return the exit code of a container that has ended."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def height(self) -> int:
+        try:
+            with urllib.request.urlopen(f"{self.url}/status", timeout=2) as answer:
+                return int(json.load(answer)["result"]["sync_info"]["latest_block_height"])
+        except (OSError, ValueError):
+            return 0
+
+    def rpc(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/{path}", timeout=5) as answer:
+            return json.load(answer)["result"]
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def config_of(place: Place, consumer_id: str) -> dict[str, Any]:
+    """Return the node's config.toml as it is in the cluster."""
+    found = place.get("ConfigMap", "config", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert found is not None
+    return tomllib.loads(found["data"]["config.toml"])

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role consumer on a real provider and a real API server; its node runs as a process by the objects that the role made."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("place"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def secret(place: Place, name: str, namespace: str) -> dict[str, str]:
+    found = place.get("Secret", name, namespace)
+    return {} if found is None else {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+
+
+def held_key(place: Place, consumer_id: str) -> str:
+    text = secret(place, f"consumer-{consumer_id}-key", MONITOR)["priv_validator_key.json"]
+    return str(json.loads(text)["pub_key"]["value"])
+
+
+def memory(place: Place, consumer_id: str) -> dict[str, str]:
+    found = place.get("ConfigMap", f"consumer-{consumer_id}", MONITOR)
+    assert found is not None
+    return found["data"]
+
+
+def test_a_node_is_staged_launched_stopped_and_removed(place: Place, tmp_path: Path) -> None:
+    consumer_id = place.create_consumer(spawn_in=14)
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.opt_in(consumer_id)
+
+    place.converge("stage", consumer_id)
+    staged = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert staged is not None
+    assert staged["spec"]["replicas"] == 0
+    assert place.get("Secret", "keys", namespace) is None  # no key before the launch
+    assert place.get("ConfigMap", "base-genesis", namespace) is not None
+    found = place.get("Namespace", namespace, "")
+    assert found is not None
+    assert found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    policy = place.get("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")
+    assert policy is not None
+    assert policy["spec"]["podSelector"] == {}
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    before = place.versions(consumer_id)
+    place.converge("stage", consumer_id)
+    assert place.versions(consumer_id) == before
+
+    place.await_launch(consumer_id)
+    result = place.converge("launch", consumer_id)
+    assert result["refusal"] == ""
+    assert result["launched"]["mode"] == "sign"
+    assert secret(place, "keys", namespace)["priv_validator_key.json"]
+    started = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert started is not None
+    assert started["spec"]["replicas"] == 1
+    claim = place.get("PersistentVolumeClaim", "data", namespace)
+    assert claim is not None
+    leases = place.cluster.select("Lease", MONITOR, api_version="coordination.k8s.io/v1")
+    assert [lease["spec"]["holderIdentity"] for lease in leases] == [claim["metadata"]["uid"]]
+    remembered = memory(place, consumer_id)
+    assert remembered["signing_key"] == held_key(place, consumer_id) != place.provider_key
+    assert remembered["volume"] == claim["metadata"]["uid"]
+    before = place.versions(consumer_id)
+    place.converge("launch", consumer_id)
+    assert place.versions(consumer_id) == before
+
+    pod = Pod(place, consumer_id, tmp_path / "home")
+    try:
+        pod.stage()
+        pod.start()
+        wait_for("blocks", lambda: pod.height() >= 3)
+        keys = {entry["pub_key"]["value"] for entry in pod.rpc("validators")["validators"]}
+        assert keys == {held_key(place, consumer_id)}
+        pod.kill()
+        pod.start()  # the same volume: it goes on
+        height = wait_for("its height", pod.height)
+        wait_for("more blocks", lambda: pod.height() > height + 1)
+    finally:
+        pod.kill()
+    another = Pod(place, consumer_id, tmp_path / "another")
+    another.stage()
+    (tmp_path / "another/data/owner").write_text("7-somebody")
+    another.start()
+    wait_for("the refusal", lambda: another.ended() is not None)
+    assert another.ended() == 1
+    assert "the data on this volume is that of consumer 7-somebody" in another.log.read_text()
+
+    place.converge("stop", consumer_id)
+    stopped = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert stopped is not None
+    assert stopped["spec"]["replicas"] == 0
+    assert place.get("PersistentVolumeClaim", "data", namespace) is not None
+    assert held_key(place, consumer_id)
+
+
+def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path: Path) -> None:
+    consumer_id = place.create_consumer(spawn_in=6)
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.opt_in(consumer_id)
+    place.await_launch(consumer_id)
+    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"  # stages it first
+    claim = place.get("PersistentVolumeClaim", "data", namespace)
+    assert claim is not None
+    place.cluster.delete("PersistentVolumeClaim", "data", namespace)
+    place.cluster.merge(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": namespace, "finalizers": None},
+        }
+    )
+    result = place.converge("launch", consumer_id)
+    assert result["launched"]["mode"] == "follow"
+    assert "the volume with the sign state of this key is gone" in result["launched"]["reasons"][0]
+    assert list(secret(place, "keys", namespace)) == ["node_key.json"]
+    node = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert node is not None
+    mounts = node["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert not [mount for mount in mounts if "priv_validator_key" in mount["mountPath"]]
+    assert config_of(place, consumer_id)["priv_validator_state_file"] == "data/idle_state.json"
+    assert memory(place, consumer_id)["volume"] == claim["metadata"]["uid"]  # the volume that signed is not forgotten
+
+    pod = Pod(place, consumer_id, tmp_path / "home")
+    try:
+        pod.stage()
+        pod.start()
+        wait_for("the node to answer", lambda: pod.ended() is None and _answers(pod))
+        assert pod.rpc("status")["validator_info"]["pub_key"]["value"] != held_key(place, consumer_id)
+        state = json.loads((tmp_path / "home/data/priv_validator_state.json").read_text())
+        assert state["height"] == "0"
+    finally:
+        pod.kill()
+
+
+def _answers(pod: Pod) -> bool:
+    try:
+        pod.rpc("status")
+    except OSError:
+        return False
+    return True
+
+
+def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Place) -> None:
+    consumer_id = place.create_consumer(spawn_in=6)
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.owner.opt_in(consumer_id)  # without a key: the provider's own one counts
+    place.await_launch(consumer_id)
+    result = place.converge("launch", consumer_id)
+    place.owner._sequence += 1  # the assignment was signed for the same account
+    assert result["launched"]["mode"] == "sign"
+    assert "validator set change" in result["launched"]["reasons"][0]
+    key = json.loads(secret(place, "keys", namespace)["priv_validator_key.json"])["pub_key"]["value"]
+    assert key == held_key(place, consumer_id) != place.provider_key
