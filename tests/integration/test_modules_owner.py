@@ -153,6 +153,26 @@ def test_another_consumer_of_the_chain_id_is_made_on_request_only(chain: Provide
     assert f"the consumers {first}, {second} of this account all have that chain_id" in message
 
 
+def test_two_writers_create_one_consumer(chain: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run of the same owner is faster, at the worst moment: after this one saw that there is no such consumer."""
+    look = operation._own_consumer
+    made: list[str] = []
+
+    def look_and_be_overtaken(*arguments: Any) -> str | None:
+        found = look(*arguments)
+        if found is None and len(looks) == 1:  # the second look, from which the signature follows
+            made.append(chain.create("race-1"))
+        looks.append(found)
+        return found
+
+    looks: list[str | None] = []
+    monkeypatch.setattr(operation, "_own_consumer", look_and_be_overtaken)
+    result = chain.run("consumer", chain_id="race-1")
+    assert not result.get("changed"), result
+    assert [result["consumer_id"]] == made
+    assert [entry.chain_id for entry in chain.client.consumers()].count("race-1") == 1
+
+
 def test_an_owner_hands_over_and_has_no_say_any_more(chain: Provider) -> None:
     heir = chain.new_account()
     consumer_id = chain.create("legacy-1")

@@ -133,11 +133,13 @@ def _repeat(
     conflicts = voids = 0
     gas_factor = Decimal(1)
     while True:
+        # Before state is read: another writer that changes it from now on uses up this sequence number.
+        account = client.account(signer.key.account_address)
         wanted = decide()
         if wanted is None:
             return None
         try:
-            return _send_once(client, signer, wanted, gas_factor)
+            return _send_once(client, signer, wanted, gas_factor, account)
         except TransactionNotConfirmed:
             voids += 1
             if not asks_state or voids > signer.retries:
@@ -156,8 +158,10 @@ def _repeat(
                 raise
 
 
-def _send_once(client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal) -> TransactionResult:
-    signed = _signed(client, signer, wanted, gas_factor)
+def _send_once(
+    client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]
+) -> TransactionResult:
+    signed = _signed(client, signer, wanted, gas_factor, account)
     settlement = _Settlement(client, signer, signed)
     result = settlement.hand_over() or settlement.confirm()
     if result.code != 0:
@@ -173,10 +177,13 @@ def _send_once(client: ProviderClient, signer: Signer, wanted: Wanted, gas_facto
     return result
 
 
-def _signed(client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal) -> _Signed:
+def _signed(
+    client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]
+) -> _Signed:
+    """Sign for an account of that (number, sequence)."""
     status = client.status()
     address = signer.key.account_address
-    account_number, sequence = client.account(address)
+    account_number, sequence = account
     price = signer.gas_price or node_gas_price(client)
     timeout_height = status.latest_height + TIMEOUT_BLOCKS
     body = messages.tx_pb2.TxBody(timeout_height=timeout_height)
