@@ -36,6 +36,10 @@ height:
   description: The provider height that was read.
   type: int
   returned: success
+earliest_height:
+  description: Height of the oldest block that the node has kept.
+  type: int
+  returned: success
 latest_height:
   description: The newest height of the node.
   type: int

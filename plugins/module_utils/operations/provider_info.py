@@ -30,6 +30,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": False,
         "provider_chain_id": status.chain_id,
         "height": height,
+        "earliest_height": int(client.rpc("status")["sync_info"]["earliest_block_height"]),
         "latest_height": status.latest_height,
         "latest_block_time": rfc3339(status.latest_block_time),
         "catching_up": status.catching_up,
