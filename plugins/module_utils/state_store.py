@@ -147,9 +147,10 @@ class FileStateStore:
                 if (found.version if found else None) != version:
                     raise StateConflict(f"the state file {path} was written by another program")
                 number = max(_number(os.pread(sequence, 32, 0)), int(version or 0)) + 1
-                os.pwrite(sequence, f"{number:020}\n".encode(), 0)
                 document = Document(name, dict(data), str(number))
                 self._replace(path, json.dumps({"version": document.version, "data": document.data}, indent=1))
+                # Last, so that whoever sees the number sees the document.
+                os.pwrite(sequence, f"{number:020}\n".encode(), 0)
                 return document
         except OSError as error:
             raise StateError(f"the state file {path} cannot be written: {error.strerror}") from error

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateError
-from ansible_collections.interchain.security.plugins.module_utils.ics.events import is_consumer_id, rfc3339
+from ansible_collections.interchain.security.plugins.module_utils.ics.events import identifier, is_consumer_id, rfc3339
 from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Block, Change, Kind, Record
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
@@ -23,11 +23,12 @@ MOST_WAITING = 2000
 
 @dataclass(frozen=True)
 class Sending:
-    """A change on its way: whether its event was put on the queue, and which attempt it is."""
+    """A change on its way: which attempt it is, whether its event was put on the queue, and when it will be after a failure."""
 
     change: Change
     attempt: int = 1
     was_put: bool = False
+    next_try: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Cursor:
             "hash_height": str(self.hash_height),
             "phases": _json({phase: _ranges(numbers) for phase, numbers in by_phase.items()}),
             "records": _json(details),
-            "outstanding": _json([_sending_data(entry) for entry in ordered[:MOST_WAITING]]),
+            "outstanding": _json([_sending_data(self.chain_id, entry) for entry in ordered[:MOST_WAITING]]),
             "reconciled": self.reconciled,
         }
 
@@ -139,7 +140,7 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def _sending_data(entry: Sending) -> dict[str, Any]:
+def _sending_data(chain_id: str, entry: Sending) -> dict[str, Any]:
     change = entry.change
     found: dict[str, Any] = {
         "type": change.kind.value,
@@ -150,7 +151,10 @@ def _sending_data(entry: Sending) -> dict[str, Any]:
         "block_time": rfc3339(change.block.time),
         "attempt": entry.attempt,
         "put": entry.was_put,
+        "uuid": identifier(chain_id, change, entry.attempt),  # for those who read along
     }
+    if entry.next_try:
+        found["next_try"] = rfc3339(entry.next_try)
     if change.spawn_time:
         found["spawn_time"] = rfc3339(change.spawn_time)
     return found
@@ -170,4 +174,4 @@ def _sending(entry: Mapping[str, Any]) -> Sending:
         spawn_time=_time(entry.get("spawn_time")),
         block=Block(int(entry["height"]), block_time),
     )
-    return Sending(change, int(entry["attempt"]), bool(entry["put"]))
+    return Sending(change, int(entry["attempt"]), bool(entry["put"]), _time(entry.get("next_try")))

@@ -14,7 +14,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import Sending
@@ -70,7 +70,8 @@ class Delivery:
 
     With ``stored_first`` the cursor has to name it before it leaves, since a restart could not find the same change again.
     ``may_be_running`` says that it was put, perhaps by an earlier run: only its receipt ends it, no newer change does.
-    ``when`` is the loop time of the next attempt (FAILED), or of giving up on its receipt (PUT).
+    ``when`` is the loop time of the next attempt (FAILED), or of giving up on its receipt (PUT); ``next_try`` the former
+    by the clock on the wall.
     """
 
     change: Change
@@ -79,6 +80,7 @@ class Delivery:
     may_be_running: bool = False
     state: State = State.READY
     when: float = 0.0
+    next_try: datetime | None = None
 
 
 class Deliveries:
@@ -136,9 +138,8 @@ class Deliveries:
                 self._following[name] = Delivery(merged(following.change, change), True)
             elif current.may_be_running:
                 self._following[name] = Delivery(change, True)
-            elif current.state is State.FAILED:
-                self._set(Delivery(change, True))
             else:
+                # Nothing has come of the older one, so the newer one stands for both.
                 self._set(Delivery(merged(current.change, change), True))
         self._told()
 
@@ -150,9 +151,14 @@ class Deliveries:
     def restore(self, entries: Iterable[Sending]) -> None:
         """Take what an earlier run had on its way; receipts have to be known by now."""
         for entry in entries:
-            # Its event is named by the cursor already, so it may leave at once.
-            delivery = Delivery(entry.change, False, entry.attempt, may_be_running=entry.was_put)
-            if entry.change.consumer_id in self._current:
+            # Its event is named by the cursor already, so it may leave at once. It may have left after the cursor was written.
+            follows = entry.change.consumer_id in self._current
+            delivery = Delivery(entry.change, follows, entry.attempt, may_be_running=not follows)
+            if entry.next_try is not None:
+                delay = min((entry.next_try - datetime.now(UTC)).total_seconds(), LONGEST_RETRY)
+                delivery.state, delivery.next_try = State.FAILED, entry.next_try
+                delivery.when = asyncio.get_running_loop().time() + delay
+            if follows:
                 self._following[entry.change.consumer_id] = delivery
             else:
                 self._set(delivery)
@@ -175,7 +181,7 @@ class Deliveries:
     def sending(self) -> tuple[Sending, ...]:
         """What a restart has to know, of each consumer in order."""
         return tuple(
-            Sending(entry.change, entry.attempt, entry.may_be_running)
+            Sending(entry.change, entry.attempt, entry.may_be_running, entry.next_try)
             for entry in (*self._current.values(), *self._following.values())
         )
 
@@ -228,7 +234,8 @@ class Deliveries:
             self._settle(delivery)
             return
         if self._tracked and delivery.stored_first:
-            stored = [*self._current.values(), *self._following.values()]
+            # Not those that follow: the cursor has to show that what they follow has ended.
+            stored = [*self._current.values()]
             await self._save()
             for entry in stored:
                 entry.stored_first = False
@@ -316,7 +323,7 @@ class Deliveries:
             if delivery.when > now:
                 continue
             if delivery.state is State.FAILED:
-                self._set(replace(delivery, state=State.READY))
+                self._set(replace(delivery, state=State.READY, next_try=None))
                 continue
             self._telemetry.action_timed_out(name)
             logger.warning(
@@ -327,14 +334,15 @@ class Deliveries:
 
     def _again(self, delivery: Delivery, delay: float) -> None:
         name = delivery.change.consumer_id
-        if name in self._following:
-            self._ended(name)
+        following = self._following.pop(name, None)
+        if following is not None:
+            self._set(Delivery(merged(delivery.change, following.change), True))
             return
-        when = asyncio.get_running_loop().time() + delay
         # Named by the cursor first: after a restart nobody could tell which attempt was the last.
         again = Delivery(delivery.change, True, delivery.attempt + 1)
         if delay:
-            again.state, again.when = State.FAILED, when
+            again.state, again.when = State.FAILED, asyncio.get_running_loop().time() + delay
+            again.next_try = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=delay)
         self._set(again)
 
     def _ended(self, name: str) -> None:

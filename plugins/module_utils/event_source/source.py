@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -51,6 +52,7 @@ from ansible_collections.interchain.security.plugins.module_utils.state_store im
 logger = logging.getLogger("interchain.security.ccv")
 
 BEAT_SECONDS = 1.0
+LAST_SAVE_SECONDS = 5.0
 LONGEST_PAUSE = 5.0  # seconds until a part that failed is begun again
 SYNC_WITHOUT_RESULTS = 5.0  # seconds between readings of all consumers while the node keeps no block results
 UNREADABLE_AGAIN = timedelta(seconds=30)  # block time until a consumer that could not be read is tried again
@@ -73,8 +75,18 @@ class Source:
         self._store = store
         self._alarms = Alarms(telemetry)
 
-    async def run(self) -> None:
-        """Follow the chain until cancelled."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the chain until stop is set, then store where it is."""
+        ending = asyncio.create_task(stop.wait())
+        following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait([ending, following], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            following.cancel()
+            await asyncio.gather(ending, following, return_exceptions=True)
+
+    async def _follow(self) -> None:
         while True:
             session = Session(self._queue, self._arguments, self._telemetry, self._alarms, self._store, self._feedback)
             try:
@@ -86,6 +98,9 @@ class Source:
                 )
                 await session.until_alone()
                 self._alarms.cleared("state_conflict")
+            except Exception:  # a source that raises would end the whole rulebook
+                logger.exception("the source failed and begins again")
+                await asyncio.sleep(LONGEST_PAUSE)
             finally:
                 await session.close()
 
@@ -113,7 +128,7 @@ class Session:
         self._tip_follower = TipFollower(
             self._endpoints, self._tip, arguments, telemetry, self._blocks.hear, self._want_sync
         )
-        self._keeper = StateKeeper(store, alarms, self._snapshot) if store is not None else None
+        self._keeper = StateKeeper(store, alarms, self._snapshot, telemetry.beat) if store is not None else None
         self._deliveries = Deliveries(
             queue,
             tracked=store is not None,
@@ -152,6 +167,8 @@ class Session:
                 self._sync.cancel()
                 await asyncio.gather(self._sync, return_exceptions=True)
             await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(StateError, TimeoutError):
+                await asyncio.wait_for(self._save(), LAST_SAVE_SECONDS)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -33,9 +33,19 @@ RETRY_SECONDS = 2.0
 
 
 class StateKeeper:
-    """Reads and writes the documents of one source. ``snapshot`` gives the cursor as it is now, None before the first."""
+    """Reads and writes the documents of one source.
 
-    def __init__(self, store: StateStore, alarms: Alarms, snapshot: Callable[[], Cursor | None]) -> None:
+    ``snapshot`` gives the cursor as it is now, None before the first. ``alive`` is called while nothing else can be done.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        alarms: Alarms,
+        snapshot: Callable[[], Cursor | None],
+        alive: Callable[[], None],
+    ) -> None:
+        self._alive = alive
         self._store = store
         self._alarms = alarms
         self._snapshot = snapshot
@@ -55,6 +65,7 @@ class StateKeeper:
     async def load(self) -> Cursor | None:
         """Return the cursor of an earlier run, None without any. Tries until the store answers."""
         while True:
+            self._alive()
             try:
                 found = await self._run(self._store.read, DOCUMENT)
                 self._version = found.version if found else None
@@ -114,6 +125,7 @@ class StateKeeper:
     async def load_receipts(self, deliveries: Deliveries) -> None:
         """Hand all receipts to the deliveries. Tries until the store answers."""
         while True:
+            self._alive()
             try:
                 await self.read_receipts(deliveries, 0.0)
                 return
@@ -139,6 +151,7 @@ class StateKeeper:
         version: str | None = ""
         since = asyncio.get_running_loop().time()
         while asyncio.get_running_loop().time() - since < TAKE_OVER_AFTER:
+            self._alive()
             with contextlib.suppress(StateError):
                 found = await self._run(self._store.read, DOCUMENT)
                 newest = found.version if found else None

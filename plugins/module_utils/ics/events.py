@@ -117,7 +117,7 @@ def hints(events: Iterable[Event]) -> Hints:
 
 # A quote inside a JSON string is written with a backslash, so this text is never part of one.
 _EVENT_OF_INTEREST = re.compile(
-    rb'\{\s*"type"\s*:\s*"(?:' + "|".join(sorted(CONSUMER_EVENTS | CHANNEL_EVENTS)).encode() + rb')"\s*,'
+    rb'(\{\s*)?"type"\s*:\s*"(?:' + "|".join(sorted(CONSUMER_EVENTS | CHANNEL_EVENTS)).encode() + rb')"'
 )
 _LARGEST_EVENT = 64 * 1024  # bytes
 
@@ -126,11 +126,13 @@ def scan_block_results(body: bytes | bytearray) -> Hints:
     """Read the hints out of a large answer of ``/block_results`` without making an object of each of its events.
 
     Events of failed transactions count too: they cost a reading that finds nothing. An event of interest that cannot be
-    read asks for all consumers.
+    read, or does not begin with its type as CometBFT writes it, asks for all consumers.
     """
     found: list[Event] = []
     decoder = json.JSONDecoder()
     for match in _EVENT_OF_INTEREST.finditer(body):
+        if not match[1]:
+            return Hints(everything=True)
         text = bytes(body[match.start() : match.start() + _LARGEST_EVENT]).decode("utf-8", "replace")
         try:
             entry, _end = decoder.raw_decode(text)

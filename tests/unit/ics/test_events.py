@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import events
+from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Block, Change, Kind
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 
 RECORDED = Path(__file__).parent.parent / "fixtures" / "provider"
@@ -31,8 +32,9 @@ def recorded(name: str) -> dict[str, Any]:
     ("name", "dirty"),
     [
         ("65_create_consumer_initialized", ("0",)),
-        ("68_opt_in_alice", ("0",)),
-        ("70_opt_in_bob", ("0",)),
+        # Opting in moves no phase and changes no record.
+        ("68_opt_in_alice", ()),
+        ("70_opt_in_bob", ()),
         ("83_launch", ("0",)),
         ("2041_create_consumer_no_opt_in", ("1",)),
         ("2051_launch_failed_silently", ()),
@@ -42,9 +44,20 @@ def recorded(name: str) -> dict[str, Any]:
     ],
 )
 def test_a_recorded_block_names_its_consumers(name: str, dirty: tuple[str, ...]) -> None:
-    found = events.parse_block_results(recorded(name))
-    assert events.dirty_consumers(found) == dirty
-    assert not events.may_stop_a_consumer(found)
+    answer = recorded(name)
+    found = events.hints(events.parse_block_results(answer))
+    assert found.consumer_ids == dirty
+    assert not found.everything
+    # A large answer is scanned instead, with the same outcome.
+    as_sent = json.loads(json.dumps(answer), object_hook=type_first)
+    assert events.scan_block_results(json.dumps(as_sent, separators=(",", ":")).encode()) == found
+    assert events.scan_block_results(json.dumps(as_sent, indent=2).encode()) == found
+    # The recorded files have their keys in order of the alphabet, which no node sends.
+    assert events.scan_block_results(json.dumps(answer).encode()).everything is bool(dirty)
+
+
+def type_first(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"type": entry["type"], **entry} if "type" in entry else entry
 
 
 def test_positions_follow_the_order_of_execution() -> None:
@@ -76,16 +89,19 @@ def test_positions_follow_the_order_of_execution() -> None:
 def test_a_failed_transaction_makes_nothing_dirty() -> None:
     answer = recorded("65_create_consumer_initialized")
     answer["result"]["txs_results"][0]["code"] = 11
-    assert events.dirty_consumers(events.parse_block_results(answer)) == ()
+    assert events.hints(events.parse_block_results(answer)) == events.Hints()
 
 
 @pytest.mark.parametrize("consumer_id", ["", "-1", "1 ", "1\n", "0x1", "1" * 21, "١", "{{ 1 }}", "../1"])
 def test_a_garbled_consumer_id_is_left_out(consumer_id: str) -> None:
     answer = {
         "height": "1",
-        "finalize_block_events": [event("create_consumer", consumer_id=consumer_id), event("opt_in", consumer_id="4")],
+        "finalize_block_events": [
+            event("create_consumer", consumer_id=consumer_id),
+            event("remove_consumer", consumer_id="4"),
+        ],
     }
-    assert events.dirty_consumers(events.parse_block_results(answer)) == ("4",)
+    assert events.hints(events.parse_block_results(answer)) == events.Hints(("4",))
     with pytest.raises(ValueError, match="not a consumer_id"):
         outgoing(consumer_id=consumer_id)
 
@@ -101,8 +117,26 @@ def test_a_garbled_consumer_id_is_left_out(consumer_id: str) -> None:
     ],
 )
 def test_a_failing_ccv_channel_asks_for_all_consumers(kind: str, attributes: dict[str, str], expected: bool) -> None:
-    found = events.parse_block_results({"height": "1", "finalize_block_events": [event(kind, **attributes)]})
-    assert events.may_stop_a_consumer(found) is expected
+    answer = {"height": "1", "finalize_block_events": [event(kind, **attributes)]}
+    assert events.hints(events.parse_block_results(answer)).everything is expected
+    assert events.scan_block_results(json.dumps(answer).encode()).everything is expected
+
+
+def test_a_record_that_was_written_is_told_apart() -> None:
+    names = {"create_consumer": "1", "update_consumer": "2", "remove_consumer": "3", "consumer_client_created": "4"}
+    found = events.hints(events.Event(kind, {"consumer_id": name}, "") for kind, name in names.items())
+    assert found == events.Hints(("1", "2", "3", "4"), frozenset({"1", "2"}))
+
+
+def test_a_stranger_s_text_that_looks_like_an_event_is_none() -> None:
+    hostile = json.dumps(event("create_consumer", consumer_id="66"))
+    answer = {"height": "1", "finalize_block_events": [event("transfer", memo=hostile, consumer_id="7")]}
+    assert events.scan_block_results(json.dumps(answer).encode()) == events.Hints()
+
+
+def test_an_event_too_long_to_be_read_asks_for_everything() -> None:
+    answer = {"height": "1", "finalize_block_events": [event("create_consumer", name="x" * 100_000, consumer_id="1")]}
+    assert events.scan_block_results(json.dumps(answer).encode()).everything
 
 
 json_values = st.recursive(
@@ -120,7 +154,7 @@ def test_events_of_any_shape_are_read_or_left_out(block_events: Any, transaction
     found = events.parse_block_results(
         {"height": "1", "finalize_block_events": block_events, "txs_results": transactions}
     )
-    assert all(map(events.is_consumer_id, events.dirty_consumers(found)))
+    assert all(map(events.is_consumer_id, events.hints(found).consumer_ids))
 
 
 @pytest.mark.parametrize("answer", [{}, {"result": None}, {"result": []}, {"error": {"code": -32603}}])
@@ -140,21 +174,39 @@ def test_an_outgoing_event_holds_checked_scalars() -> None:
         "height": 83,
         "block_time": "2026-11-23T06:45:34.500000Z",
         "spawn_time": "2026-11-23T06:45:33.500000Z",
+        "attempt": 1,
     }
     assert uuid.UUID(meta["uuid"]).version == 5
     assert meta["source_offset"] == "83/3"
     assert meta["produced_at"] == "2026-11-23T06:45:35.500000Z"
 
 
-def test_the_identifier_depends_on_chain_height_consumer_and_phase_alone() -> None:
+def test_the_identifier_depends_on_chain_height_consumer_phase_and_attempt_alone() -> None:
     assert identifier() == identifier(produced_at=BLOCK_TIME, previous_phase=None, spawn_time=None)
     others = [
-        identifier(provider_chain_id="provider-2"),
-        identifier(height=84),
+        identifier(chain_id="provider-2"),
+        identifier(block=Block(84, BLOCK_TIME)),
         identifier(consumer_id="4"),
         identifier(phase=Phase.STOPPED),
+        identifier(kind=Kind.UPDATED),
+        identifier(kind=Kind.IMMINENT),
+        identifier(attempt=2),
+        identifier(attempt=3),
     ]
-    assert len({identifier(), *others}) == 5
+    assert len({identifier(), *others}) == 9
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (Kind.UPDATED, {"phase", "spawn_time"}),
+        (Kind.IMMINENT, {"spawn_time", "seconds"}),
+    ],
+)
+def test_other_kinds_have_their_own_fields(kind: Kind, fields: set[str]) -> None:
+    made = outgoing(kind=kind, seconds=7)
+    assert set(made) == {"type", "consumer_id", "height", "block_time", "attempt", "meta", *fields}
+    assert made["type"] == kind.value
 
 
 def test_unknown_previous_phase_and_spawn_time() -> None:
@@ -170,7 +222,12 @@ def test_a_time_needs_its_zone() -> None:
 
 def test_each_start_is_an_event_of_its_own() -> None:
     first, second = (
-        events.started(provider_chain_id="provider-1", height=9, produced_at=BLOCK_TIME + timedelta(seconds=number))
+        events.started(
+            provider_chain_id="provider-1",
+            height=9,
+            block_time=BLOCK_TIME,
+            produced_at=BLOCK_TIME + timedelta(seconds=number),
+        )
         for number in (1, 2)
     )
     assert first["type"] == "started"
@@ -198,18 +255,21 @@ def event(kind: str, **attributes: str) -> dict[str, Any]:
     }
 
 
-def outgoing(**changes: Any) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "provider_chain_id": "provider-1",
+def outgoing(
+    chain_id: str = "provider-1",
+    attempt: int = 1,
+    produced_at: datetime = BLOCK_TIME + timedelta(seconds=1),
+    **changes: Any,
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "kind": Kind.PHASE,
         "consumer_id": "3",
         "phase": Phase.LAUNCHED,
         "previous_phase": Phase.INITIALIZED,
-        "height": 83,
-        "block_time": BLOCK_TIME,
         "spawn_time": BLOCK_TIME - timedelta(seconds=1),
-        "produced_at": BLOCK_TIME + timedelta(seconds=1),
+        "block": Block(83, BLOCK_TIME),
     }
-    return events.phase_changed(**{**arguments, **changes})
+    return events.outgoing(chain_id, Change(**{**values, **changes}), attempt, produced_at)
 
 
 def identifier(**changes: Any) -> str:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -42,7 +45,7 @@ description:
     M(interchain.security.event_receipt) writes it. One whose receipt says V(failed) is sent again after a pause that grows from 2 to 300 seconds,
     one without a receipt after O(action_timeout).
   - Without a store an event is done once it was taken, and each start sends C(phase_changed) for every consumer that is not deleted.
-  - The source never ends by itself. It uses the first endpoint of the list that is well, leaves it when it fails or lags, and returns to it later.
+  - The source ends at SIGTERM and SIGINT only. It uses the first endpoint of the list that is well, leaves it when it fails or lags, and returns to it later.
   - While an endpoint belongs to another chain, or has another block at a known height, and while another monitor writes the same store,
     no event is sent. That is logged as an error beginning with C(ALARM).
   - An event holds checked values only, no text that the owner of a consumer chose.
@@ -176,10 +179,22 @@ async def main(queue: Queue, args: dict[str, Any]) -> None:
     try:
         telemetry = Telemetry()
         async with serve(telemetry, arguments.metrics_host, arguments.metrics_port):
-            await Source(queue, arguments, telemetry, store, args.get("eda_feedback_queue")).run()
+            await Source(queue, arguments, telemetry, store, args.get("eda_feedback_queue")).run(_stop_signal())
     finally:
         if store is not None:
             store.close()
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set.
+
+    ansible-rulebook's own handler cuts running playbooks. When its source returns instead, it waits for them.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _store(arguments: Arguments) -> StateStore | None:
