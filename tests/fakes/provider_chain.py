@@ -21,6 +21,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.header_hash import header_hash
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 REGISTERED, INITIALIZED, LAUNCHED, STOPPED, DELETED = (
@@ -29,6 +30,8 @@ REGISTERED, INITIALIZED, LAUNCHED, STOPPED, DELETED = (
 PHASES = (REGISTERED, INITIALIZED, LAUNCHED, STOPPED, DELETED)
 MOST_IN_ONE_BLOCK = 200
 ZERO_TIME_SECONDS = -62135596800  # 0001-01-01T00:00:00Z
+EMPTY_HASH = hashlib.sha256().hexdigest().upper()
+VALIDATOR = "A451C7938DE868908652255EAD66E0C86044FFB5"
 LONGEST_DURATION = Duration(seconds=9223372036, nanos=854775807)
 OWNER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
 SOMEBODY = "cosmosvalcons1huj3ztfwfg9xj922dpkm8dg677fdw7ra7xcrj"
@@ -192,7 +195,7 @@ class Block:
 
 
 class ProviderChain:
-    """All blocks of the chain from height 1 on. Two chains with another fork have other hashes from height fork_at on."""
+    """All blocks of the chain from height 1 on. Chains that differ in fork have other hashes from height fork_at on."""
 
     def __init__(
         self,
@@ -201,15 +204,19 @@ class ProviderChain:
         genesis_time: datetime | None = None,
         unbonding: timedelta = timedelta(days=21),
         block_time: timedelta = timedelta(seconds=1),
+        fork: str = "",
+        fork_at: int = 0,
     ) -> None:
         self.chain_id = chain_id
         self.unbonding = unbonding
         self.block_time = block_time
-        self.fork = ""
-        self.fork_at = 0
+        self._fork = fork
+        self._fork_at = fork_at
         self.lock = threading.RLock()
         self.listeners: list[Callable[[Block], None]] = []
         self._blocks: list[Block] = []
+        self._headers: list[dict[str, Any]] = []
+        self._hashes: list[str] = []
         # consumer_id: the heights at which it changed, and what it was from each of them on
         self._changes: dict[str, tuple[list[int], list[Consumer]]] = {}
         self._waiting: dict[str, datetime] = {}  # consumer_id: block time at which it launches or is deleted
@@ -237,8 +244,37 @@ class ProviderChain:
         return self.height
 
     def hash(self, height: int) -> str:
-        fork = self.fork if height >= self.fork_at else ""
+        return self._hashes[height - 1]
+
+    def header(self, height: int) -> dict[str, Any]:
+        """The header of a block as the RPC writes it."""
+        return self._headers[height - 1]
+
+    def app_hash(self, height: int) -> str:
+        fork = self._fork if height >= self._fork_at else ""
         return hashlib.sha256(f"{self.chain_id}/{fork}/{height}".encode()).hexdigest().upper()
+
+    def block_id(self, height: int) -> dict[str, Any]:
+        found = self.hash(height) if height else ""
+        return {"hash": found, "parts": {"total": 1 if height else 0, "hash": found}}
+
+    def _new_header(self, height: int, time: datetime) -> dict[str, Any]:
+        return {
+            "version": {"block": "11"},
+            "chain_id": self.chain_id,
+            "height": str(height),
+            "time": rfc3339(time),
+            "last_block_id": self.block_id(height - 1),
+            "last_commit_hash": EMPTY_HASH,
+            "data_hash": EMPTY_HASH,
+            "validators_hash": EMPTY_HASH,
+            "next_validators_hash": EMPTY_HASH,
+            "consensus_hash": EMPTY_HASH,
+            "app_hash": self.app_hash(height),
+            "last_results_hash": EMPTY_HASH,
+            "evidence_hash": EMPTY_HASH,
+            "proposer_address": VALIDATOR,
+        }
 
     def consumer(self, consumer_id: str, height: int | None = None) -> Consumer | None:
         """A consumer in the state after the block of that height; None when there was none."""
@@ -272,12 +308,19 @@ class ProviderChain:
                 heights, states = self._changes.setdefault(name, ([], []))
                 heights.append(height)
                 states.append(state)
+            self._headers.append(self._new_header(height, new.time))
+            self._hashes.append(header_hash(self._headers[-1]))
             self._blocks.append(Block(height, new.time, tuple(new.transactions), tuple(new.events)))
             block = self._blocks[-1]
             listeners = list(self.listeners)
         for listener in listeners:
             listener(block)
         return height
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as CometBFT writes it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}000Z"
 
 
 def short(phase: str) -> str:

@@ -12,23 +12,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
 import json
 import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from aiohttp import BasicAuth, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
-from tests.fakes.provider_chain import PHASES, Block, ProviderChain, chains_message
+from tests.fakes.provider_chain import PHASES, VALIDATOR, Block, ProviderChain, chains_message, rfc3339
 
-VALIDATOR = "A451C7938DE868908652255EAD66E0C86044FFB5"
-EMPTY_HASH = hashlib.sha256().hexdigest().upper()
 SUBSCRIPTION = "tm.event='NewBlockHeader'"
 CHUNK = b" " * 65536  # white space is JSON, so a reader cannot tell early that the answer is senseless
 
@@ -151,7 +147,8 @@ class ProviderNode:
         self.calls: list[Call] = []
         self.faults: dict[tuple[str, int | None], Fault] = {}
         self.sockets_opened = 0
-        self._authorization = BasicAuth(username, password).encode() if username else None
+        pair = f"{username}:{password}".encode()
+        self._authorization = f"Basic {base64.b64encode(pair).decode()}" if username else None
         self._certificate = certificate
         self._sockets: dict[web.WebSocketResponse, Any] = {}  # with the id of its subscription
         self._tasks: set[asyncio.Task[None]] = set()
@@ -342,13 +339,13 @@ class ProviderNode:
             },
             "sync_info": {
                 "latest_block_hash": self.chain.hash(last.height),
-                "latest_app_hash": self._app_hash(last.height),
+                "latest_app_hash": self.chain.app_hash(last.height),
                 "latest_block_height": str(last.height),
-                "latest_block_time": _time(last.time),
+                "latest_block_time": rfc3339(last.time),
                 "earliest_block_hash": self.chain.hash(first.height),
-                "earliest_app_hash": self._app_hash(first.height),
+                "earliest_app_hash": self.chain.app_hash(first.height),
                 "earliest_block_height": str(first.height),
-                "earliest_block_time": _time(first.time),
+                "earliest_block_time": rfc3339(first.time),
                 "catching_up": self.catching_up,
             },
             "validator_info": {
@@ -361,70 +358,50 @@ class ProviderNode:
             },
         }
 
-    def _app_hash(self, height: int) -> str:
-        return hashlib.sha256(f"app/{self.chain.hash(height)}".encode()).hexdigest().upper()
-
-    def _header(self, block: Block) -> dict[str, Any]:
-        return {
-            "version": {"block": "11"},
-            "chain_id": self.chain.chain_id,
-            "height": str(block.height),
-            "time": _time(block.time),
-            "last_block_id": self._block_id(block.height - 1),
-            "last_commit_hash": EMPTY_HASH,
-            "data_hash": EMPTY_HASH,
-            "validators_hash": EMPTY_HASH,
-            "next_validators_hash": EMPTY_HASH,
-            "consensus_hash": EMPTY_HASH,
-            "app_hash": self._app_hash(block.height - 1),
-            "last_results_hash": EMPTY_HASH,
-            "evidence_hash": EMPTY_HASH,
-            "proposer_address": VALIDATOR,
-        }
-
-    def _block_id(self, height: int) -> dict[str, Any]:
-        found = self.chain.hash(height) if height else ""
-        return {"hash": found, "parts": {"total": 1 if height else 0, "hash": found}}
-
     def _commit_of(self, block: Block) -> dict[str, Any]:
         signature = {
             "block_id_flag": 2,
             "validator_address": VALIDATOR,
-            "timestamp": _time(block.time),
+            "timestamp": rfc3339(block.time),
             "signature": base64.b64encode(bytes(64)).decode(),
         }
         return {
             "height": str(block.height),
             "round": 0,
-            "block_id": self._block_id(block.height),
+            "block_id": self.chain.block_id(block.height),
             "signatures": [signature],
         }
 
     def _header_of(self, params: dict[str, Any]) -> Any:
-        return {"header": self._header(self._block_of(params))}
+        return {"header": self.chain.header(self._block_of(params).height)}
 
     def _block(self, params: dict[str, Any]) -> Any:
         block = self._block_of(params)
         content = {
-            "header": self._header(block),
+            "header": self.chain.header(block.height),
             "data": {"txs": ["CpEB"] * len(block.transactions)},
             "evidence": {"evidence": []},
             "last_commit": self._commit_of(self.chain.block(max(block.height - 1, 1))),
         }
-        return {"block_id": self._block_id(block.height), "block": content}
+        return {"block_id": self.chain.block_id(block.height), "block": content}
 
     def _commit(self, params: dict[str, Any]) -> Any:
         block = self._block_of(params)
-        return {"signed_header": {"header": self._header(block), "commit": self._commit_of(block)}, "canonical": True}
+        return {
+            "signed_header": {"header": self.chain.header(block.height), "commit": self._commit_of(block)},
+            "canonical": True,
+        }
 
     def _blockchain(self, params: dict[str, Any]) -> Any:
         last = min(int(params.get("maxHeight") or self.tip), self.tip)
         first = max(int(params.get("minHeight") or 1), last - 19, self.lowest)
+        if first > last:
+            raise RpcError(f"min height {first} can't be greater than max height {last}")
         metas = [
             {
-                "block_id": self._block_id(height),
+                "block_id": self.chain.block_id(height),
                 "block_size": "597",
-                "header": self._header(self.chain.block(height)),
+                "header": self.chain.header(height),
                 "num_txs": str(len(self.chain.block(height).transactions)),
             }
             for height in range(last, first - 1, -1)
@@ -451,14 +428,14 @@ class ProviderNode:
                 "version": {},
                 "abci": {},
             },
-            "app_hash": base64.b64encode(bytes.fromhex(self._app_hash(block.height))).decode(),
+            "app_hash": base64.b64encode(bytes.fromhex(self.chain.app_hash(block.height))).decode(),
         }
 
     def _abci_info(self, _params: dict[str, Any]) -> Any:
         response = {
             "data": "interchain-security-p",
             "last_block_height": str(self.tip),
-            "last_block_app_hash": base64.b64encode(bytes.fromhex(self._app_hash(self.tip))).decode(),
+            "last_block_app_hash": base64.b64encode(bytes.fromhex(self.chain.app_hash(self.tip))).decode(),
         }
         return {"response": response}
 
@@ -583,20 +560,24 @@ class ProviderNode:
     def _sealed(self, _block: Block) -> None:
         first, last = self._announced + 1, self.tip
         self._announced = max(self._announced, last)
-        if not self.silent:
-            self._in_loop(lambda: [self._announce(height) for height in range(first, last + 1)])
+        if self.silent:
+            return
+        results = [
+            {
+                "query": SUBSCRIPTION,
+                "data": {
+                    "type": "tendermint/event/NewBlockHeader",
+                    "value": {"header": self.chain.header(height)},
+                },
+                "events": {"tm.event": ["NewBlockHeader"]},
+            }
+            for height in range(first, last + 1)
+        ]
+        self._in_loop(lambda: [self._announce(result) for result in results])
 
-    def _announce(self, height: int) -> None:
-        with self.chain.lock:
-            header = self._header(self.chain.block(height))
-        result = {
-            "query": SUBSCRIPTION,
-            "data": {"type": "tendermint/event/NewBlockHeader", "value": {"header": header}},
-            "events": {"tm.event": ["NewBlockHeader"]},
-        }
+    def _announce(self, result: dict[str, Any]) -> None:
         for socket, number in self._sockets.items():
-            text = json.dumps({"jsonrpc": "2.0", "id": number, "result": result})
-            self._start(_send(socket, text))
+            self._start(_send(socket, json.dumps({"jsonrpc": "2.0", "id": number, "result": result})))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -617,10 +598,6 @@ def _abort(socket: web.WebSocketResponse) -> None:
 
 def _json(answer: Any, status: int = 200) -> web.Response:
     return web.Response(text=json.dumps(answer, separators=(",", ":")), status=status, content_type="application/json")
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}000Z"
 
 
 def _invalid(text: str) -> StateError:

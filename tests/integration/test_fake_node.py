@@ -16,6 +16,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.header_hash import header_hash
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 from tests.fakes.provider_chain import ProviderChain
 from tests.fakes.provider_node import ProviderNode
@@ -141,6 +142,8 @@ def test_the_fake_node_answers_as_a_real_one(node: Node, fake: ProviderNode) -> 
             answer.get("result", {}).get("block", {}).pop("data", None)  # which transactions there are differs
         assert shape(mine) == shape(theirs), method
         assert mine.get("error") == theirs.get("error"), method
+    above = [post(url, "blockchain", minHeight="1000000", maxHeight="1000000")["error"] for url in (real, fake.url)]
+    assert above[0]["data"].rpartition(" ")[0] == above[1]["data"].rpartition(" ")[0]
     ahead = [post(url, "block_results", height="1000000")["error"] for url in (real, fake.url)]
     assert ahead[0]["data"].rpartition(" ")[0] == ahead[1]["data"].rpartition(" ")[0]
 
@@ -184,4 +187,7 @@ def test_the_sockets_say_the_same(node: Node, fake: ProviderNode) -> None:
             said.append([json.loads(text) for text in answers])
     assert shape(said[1]) == shape(said[0])
     assert said[1][0] == said[0][0]
+    for url, (_subscribed, announced, _refused) in zip((node.url, fake.url), said, strict=True):
+        header = announced["result"]["data"]["value"]["header"]
+        assert header_hash(header) == post(url, "block", height=header["height"])["result"]["block_id"]["hash"]
     assert said[1][2] == said[0][2]
