@@ -363,7 +363,7 @@ def test_every_change_comes_once_and_with_its_own_block(
         asyncio.run(play())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(histories(), st.integers(0, 2**32))
 def test_a_source_that_is_cut_again_and_again_loses_nothing(chain: FakeChain, seed: int) -> None:
     chance = random.Random(seed)
