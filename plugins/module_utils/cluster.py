@@ -72,6 +72,11 @@ class Cluster:
         except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise ClusterError(f"the Kubernetes cluster does not answer: {_reason(error)}") from error
 
+    @property
+    def api_client(self) -> Any:
+        """The library's client, for what is offered nowhere else."""
+        return self._client.client
+
     # -- reading -----------------------------------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str, namespace: str | None = None, api_version: str = "v1") -> dict[str, Any] | None:
