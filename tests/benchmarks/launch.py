@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the launch block being readable to the consumer's first block: the monitors beside plain processes, in one run.
+"""From the launch block being readable to the consumer's first block, in one run: a consumer that the monitors have staged, one of which nothing is
+staged, and plain processes with everything prepared.
 
-`make bench`. Needs the devnet of `make quick-start`. Prints seconds and the ratio; there is no threshold.
+`make bench`. Needs the devnet of `make quick-start`. Prints seconds; there is no threshold.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from tests.testbed import cluster
 from tests.testbed.devnet import Devnet
 from tests.testbed.errors import TestbedError
@@ -132,17 +135,53 @@ def with_processes(devnet: Devnet, folder: Path) -> float:
             process.wait(timeout=30)
 
 
-def with_monitors(devnet: Devnet) -> tuple[float, float]:
-    """Let the monitors launch a consumer; return the seconds to the pod object and to the first block."""
-    consumer_id = create(devnet, f"monitored-{int(time.time())}", 40)
+def moments(devnet: Devnet, consumer_id: str, started: float) -> tuple[float, float]:
+    """Return the seconds from ``started`` to alice's pod object and to her node's first block."""
     namespace = f"alice-consumer-{consumer_id}"
-    started = launch_readable(devnet, consumer_id)
-    pod = poll("the pod", lambda: devnet.get("pod", "node-0", namespace) is not None)
-    service = devnet.get("service", "node", namespace)
+    seen = Cluster(str(devnet.kubeconfig))
+    pod = poll("the pod", lambda: seen.get("Pod", "node-0", namespace) is not None)
+    service = seen.get("Service", "node", namespace)
     if service is None:
         raise TestbedError(f"benchmark: {namespace} has a pod but no service")
     block = poll("the first block", lambda: first_block(devnet, f"http://{service['spec']['clusterIP']}:26657"))
     return pod - started, block - started
+
+
+def with_monitors(devnet: Devnet) -> tuple[float, float]:
+    """Let the monitors launch a consumer that they have staged and wait for."""
+    consumer_id = create(devnet, f"monitored-{int(time.time())}", 45)
+    return moments(devnet, consumer_id, launch_readable(devnet, consumer_id))
+
+
+def unstaged(devnet: Devnet) -> tuple[float, float]:
+    """Launch a consumer of which nothing is staged, by the playbook of the launch, as after a monitor that was down."""
+    consumer_id = create(devnet, f"unstaged-{int(time.time())}", 20)
+    for name in MEMBERS:
+        operation(
+            "opt_in",
+            provider_rpc_url=[devnet.rpc_url()],
+            mnemonic_file=str(devnet.directory / f"{name}.mnemonic"),
+            consumer_id=consumer_id,
+            key_namespace=f"{name}-monitor",
+            key_secret=f"consumer-{consumer_id}-key",
+            kubeconfig=str(devnet.kubeconfig),
+        )
+    started = launch_readable(devnet, consumer_id)
+    with ThreadPoolExecutor(max_workers=len(MEMBERS)) as pool:
+        running = [
+            pool.submit(
+                devnet.playbook,
+                "consumer_launched",
+                name,
+                consumer_id=consumer_id,
+                interchain_provider_rpc_url=[devnet.rpc_url()],
+            )
+            for name in MEMBERS
+        ]
+        figures = moments(devnet, consumer_id, started)
+        for done in running:
+            done.result()
+    return figures
 
 
 def main() -> int:
@@ -155,6 +194,7 @@ def main() -> int:
         for name in MEMBERS:  # so that only the benchmark opts in to what the processes launch
             devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=0")
             poll(f"{name}'s monitor to go", lambda name=name: devnet.get("pod", "monitor-0", f"{name}-monitor") is None)  # type: ignore[misc]
+        unstaged_pod, unstaged_block = unstaged(devnet)
         with tempfile.TemporaryDirectory() as folder:
             plain = with_processes(devnet, Path(folder))
     except TestbedError as error:
@@ -164,10 +204,12 @@ def main() -> int:
         for name in MEMBERS:
             devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=1")
     figures = {
-        "pod_object_seconds": pod,
-        "first_block_seconds": block,
-        "processes_seconds": plain,
-        "ratio": block / plain,
+        "staged_pod_object_seconds": pod,
+        "staged_first_block_seconds": block,
+        "unstaged_pod_object_seconds": unstaged_pod,
+        "unstaged_first_block_seconds": unstaged_block,
+        "processes_first_block_seconds": plain,
+        "staged_minus_processes_seconds": block - plain,
     }
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
     return 0
