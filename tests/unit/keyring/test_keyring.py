@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, KeyStoreError
-from ansible_collections.interchain.security.plugins.module_utils.keyring import keyring
+from ansible_collections.interchain.security.plugins.module_utils.ics import address
+from ansible_collections.interchain.security.plugins.module_utils.keyring import items, keyring
 from ansible_collections.interchain.security.plugins.module_utils.keyring.items import FileItems
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
@@ -117,10 +120,88 @@ def test_a_key_without_its_private_half_cannot_sign(tmp_path: Path) -> None:
     record = messages.keyring_pb2.Record(name="cold")
     record.pub_key.Pack(messages.secp256k1_pb2.PubKey(key=FIRST.public_key), type_url_prefix="/")
     record.offline.SetInParent()
-    items = FileItems(tmp_path / "keyring-test", "test", has_key_hash=False)
-    items.set("cold.info", record.SerializeToString())
+    files = FileItems(tmp_path / "keyring-test", "test", has_key_hash=False)
+    files.set("cold.info", record.SerializeToString())
     found = keyring.open_keyring("test", str(tmp_path), None).get("cold")
     assert found is not None
     assert (found.kind, found.account_address("cosmos")) == ("offline", FIRST.account_address)
     with pytest.raises(KeyStoreError, match="is of type offline: its private half is not in the keyring"):
         found.key("cosmos")
+
+
+class Desktop:
+    """The part of secretstorage that is used: one collection, locked at first."""
+
+    class SecretStorageException(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.collections: list[Any] = []
+
+    def dbus_init(self) -> Desktop:
+        return self
+
+    def get_all_collections(self, connection: Any) -> list[Any]:
+        return self.collections
+
+    def create_collection(self, connection: Any, label: str) -> Any:
+        self.collections.append(Collection("/org/freedesktop/secrets/collection/" + label.replace("-", "_2d")))
+        return self.collections[-1]
+
+
+class Collection:
+    def __init__(self, path: str) -> None:
+        self.collection_path, self.locked = path, True
+        self.items: dict[str, types.SimpleNamespace] = {}
+
+    def is_locked(self) -> bool:
+        return self.locked
+
+    def unlock(self) -> None:
+        self.locked = False
+
+    def search_items(self, attributes: dict[str, str]) -> list[Any]:
+        assert not self.locked
+        return [item for item in self.items.values() if item.attributes == attributes]
+
+    def get_all_items(self) -> list[Any]:
+        assert not self.locked
+        return list(self.items.values())
+
+    def create_item(self, label: str, attributes: dict[str, str], secret: bytes, replace: bool, kind: str) -> None:
+        assert (replace, kind) == (True, "application/json")
+        self.items[label] = types.SimpleNamespace(
+            attributes=attributes,
+            is_locked=lambda: False,
+            get_secret=lambda: secret,
+            get_label=lambda: label,
+            delete=lambda: self.items.pop(label),
+        )
+
+
+def test_a_desktop_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that the calls fit together: no test has a real Secret Service."""
+    desktop = Desktop()
+    desktop.collections.append(Collection("/org/freedesktop/secrets/collection/login"))
+    monkeypatch.setattr(items, "secretstorage", desktop)
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+    ring = keyring.open_keyring("os", None, None, "chain-d")
+    assert ring.all() == []
+    ring.add("first", FIRST)
+    ring.rename("first", "second")
+    assert [(record.name, record.private_key) for record in ring.all()] == [("second", FIRST.private_bytes)]
+    assert set(desktop.collections[1].items) == {
+        "second.info",
+        f"{address.decode(FIRST.account_address)[1].hex()}.address",
+    }
+    for collection in desktop.collections:
+        collection.locked = True
+    ring.delete("second")
+    assert not desktop.collections[1].items
+
+    def broken(connection: Any) -> list[Any]:
+        raise desktop.SecretStorageException("no such object")
+
+    desktop.get_all_collections = broken  # type: ignore[method-assign]
+    with pytest.raises(KeyStoreError, match="failed to read collection chain-d of the Secret Service"):
+        ring.get("first")
