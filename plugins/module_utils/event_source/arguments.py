@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import ssl
 from collections.abc import Mapping
@@ -79,6 +80,13 @@ class Arguments:
             missing, other = ("username", "password") if made.username is None else ("password", "username")
             raise ValueError(f"{missing}: it is needed together with {other}")
         return made
+
+    def authorization(self) -> dict[str, str]:
+        """The headers of HTTP basic authentication; none without a user name."""
+        if self.username is None:
+            return {}
+        pair = f"{self.username}:{self.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
     def tls_context(self) -> ssl.SSLContext:
         """The certificates that are trusted: those of ca_file, otherwise those of the system."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 import re
@@ -142,7 +141,7 @@ class HeaderSocket:
             close_timeout=1,
             max_size=LARGEST_MESSAGE,
             ssl=self._arguments.tls_context() if self._url.startswith("wss") else None,
-            additional_headers=self._authorization(),
+            additional_headers=self._arguments.authorization(),
         ) as socket:
             await socket.send(json.dumps(SUBSCRIPTION))
             _checked(await asyncio.wait_for(socket.recv(), timeout))
@@ -160,12 +159,6 @@ class HeaderSocket:
                     self._block_time = self._last - previous
                 previous = self._last
                 self._hear(header)
-
-    def _authorization(self) -> dict[str, str]:
-        if self._arguments.username is None:
-            return {}
-        pair = f"{self._arguments.username}:{self._arguments.password}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def _checked(message: str | bytes) -> dict[str, Any]:

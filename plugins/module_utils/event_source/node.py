@@ -287,11 +287,10 @@ class Node:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             seconds = self._arguments.request_timeout
-            user, password = self._arguments.username, self._arguments.password
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._arguments.tls_context()),
                 timeout=aiohttp.ClientTimeout(total=seconds * LONGEST_ANSWER, sock_connect=seconds, sock_read=seconds),
-                auth=aiohttp.BasicAuth(user, password, "utf-8") if user is not None and password is not None else None,
+                headers=self._arguments.authorization(),
             )
         return self._session
 
