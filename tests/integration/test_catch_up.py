@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,9 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     consumer_info,
-    opt_in_decision_info,
+    opt_in_decision,
 )
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
+from ansible_collections.interchain.security.plugins.module_utils.operations.state import memories
 from tests.integration.single_node import CHAIN_ID, Node
 from tests.testbed.parts import CHAIN
 
@@ -110,10 +111,11 @@ class Provider:
         (created,) = {entry.consumer_id for entry in self.client.consumers()} - known
         return created
 
-    def decide(self, consumer_id: str, **options: Any) -> dict[str, Any]:
-        """Ask for the decision as alice's monitor does."""
+    def decide(self, consumer_id: str, *, remember: bool = False, **options: Any) -> dict[str, Any]:
+        """Ask for the decision as alice's monitor does, and only for it unless it is to be remembered."""
         return run(
-            opt_in_decision_info,
+            opt_in_decision,
+            not remember,
             provider_rpc_url=[self.node.url],
             consumer_id=consumer_id,
             operator_address=options.pop("operator_address", None) or self.operator,
@@ -121,22 +123,19 @@ class Provider:
             **options,
         )
 
-    def remember(self, decided: dict[str, Any]) -> None:
-        """Write the decision down as the playbook does."""
-        store = FileStateStore(str(self.state))
-        name = f"consumer-{decided['consumer_id']}"
-        found = store.read(name)
-        store.write(name, {**(found.data if found else {}), **decided["memory"]}, found.version if found else None)
+    def memories(self) -> dict[str, Mapping[str, str]]:
+        """Return what alice's monitor has written down, by consumer_id."""
+        return memories({"state_directory": str(self.state), "state_namespace": None, "kubeconfig": None})
 
     def created_at(self, consumer_id: str) -> int:
         (found,) = self.client.transactions(f"create_consumer.consumer_id='{consumer_id}'", 1, 1)
         return found.height
 
 
-def run(operation: Any, **parameters: Any) -> dict[str, Any]:
+def run(operation: Any, check_mode: bool = False, /, **parameters: Any) -> dict[str, Any]:
     validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(parameters)
     assert not validated.error_messages, validated.error_messages
-    result: dict[str, Any] = operation.run(validated.validated_parameters, False)
+    result: dict[str, Any] = operation.run(validated.validated_parameters, check_mode)
     return result
 
 
@@ -176,10 +175,9 @@ def test_a_consumer_seen_late_is_decided_at_its_creation(provider: Provider) -> 
     # What is known of it changes nothing: neither a later hint nor the memory of the decision.
     assert provider.decide(consumer_id, height=created + 2)["height"] == created
     assert provider.decide(consumer_id, height=created)["height"] == created
-    assert not decided["is_remembered"]
-    provider.remember(decided)
+    assert provider.decide(consumer_id, remember=True)["changed"]
     again = provider.decide(consumer_id, height=created + 2, previous_phase="registered")
-    assert (again["decision"], again["height"], again["is_remembered"]) == ("opt_in", created, True)
+    assert (again["decision"], again["height"], again["changed"]) == ("opt_in", created, False)
     (shown,) = run(
         consumer_info,
         provider_rpc_url=[provider.node.url],
@@ -194,6 +192,19 @@ def test_a_phase_change_is_decided_at_its_own_height(provider: Provider) -> None
     height = provider.created_at(consumer_id) + 1
     decided = provider.decide(consumer_id, height=height, previous_phase="registered")
     assert decided["height"] == height
+
+
+def test_consumers_of_one_block_do_not_share_the_last_place(provider: Provider) -> None:
+    """Twelve decisions at once with room for three besides what runs already."""
+    chosen = [provider.create(f"place{number}-1", spawn_in=None) for number in range(1, 7)]
+    running = sum(entry["decision"] == "opt_in" for entry in provider.memories().values())
+    with ThreadPoolExecutor(max_workers=12) as pool:
+        options = {"remember": True, "policy": {"max_consumers": running + 3}}
+        answers = list(pool.map(lambda consumer_id: provider.decide(consumer_id, **options), chosen * 2))
+    decisions = {answer["consumer_id"]: answer["decision"] for answer in answers}
+    assert sorted(decisions.values()) == ["opt_in"] * 3 + ["stay_out"] * 3
+    written = provider.memories()
+    assert {consumer_id: written[consumer_id]["decision"] for consumer_id in chosen} == decisions
 
 
 def test_what_the_policy_refuses_is_told_with_every_reason(provider: Provider) -> None:

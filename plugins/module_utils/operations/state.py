@@ -36,7 +36,12 @@ def memories(params: dict[str, Any]) -> dict[str, Mapping[str, str]]:
     if store is None:
         return {}
     try:
-        found = {entry.name.removeprefix(CONSUMER_PREFIX): entry.data for entry in store.documents(CONSUMER_PREFIX)}
+        return documents(store)
     finally:
         store.close()
+
+
+def documents(store: StateStore) -> dict[str, Mapping[str, str]]:
+    """Return the documents of all consumers by consumer_id."""
+    found = {entry.name.removeprefix(CONSUMER_PREFIX): entry.data for entry in store.documents(CONSUMER_PREFIX)}
     return {consumer_id: data for consumer_id, data in found.items() if consumer_id.isdigit()}

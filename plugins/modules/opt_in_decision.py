@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: opt_in_decision_info
-short_description: Tell whether a validator takes part in a consumer chain, and why
+module: opt_in_decision
+short_description: Decide whether a validator takes part in a consumer chain, and why
 version_added: 0.1.0
 description:
   - Evaluates the validator's policy with what the provider chain and the monitor's memory say, and returns the decision with every reason.
-  - Nothing is changed. RV(action) says what is to be done on the chain and RV(memory) what is to be written down.
+  - The decision is written into the state store, where one is given; nothing else is changed. RV(action) says what is to be done on the chain.
+  - Use it in check mode to look only.
   - An opt-in that was decided stays decided. What breaks the policy afterwards is told by RV(alarm_reasons).
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.state
+attributes:
+  diff_mode:
+    description: Returns details of what has changed or would change.
+    support: full
 options:
   consumer_id:
     description: The consumer.
@@ -57,8 +62,8 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See what the policy says to a consumer
-  interchain.security.opt_in_decision_info:
+- name: Decide about a consumer
+  interchain.security.opt_in_decision:
     provider_rpc_url: http://127.0.0.1:26657
     consumer_id: "0"
     operator_address: cosmosvaloper1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5lzv7xu
@@ -111,16 +116,12 @@ launch_failed:
   type: bool
   returned: success
 memory:
-  description: Entries of the consumer's document in the state store that follow from the decision, all of them text.
+  description: The entries of the consumer's document in the state store that follow from the decision, all of them text.
   type: dict
-  returned: success
-is_remembered:
-  description: Whether the state store holds these entries already.
-  type: bool
   returned: success
 """
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in_decision_info as operation
+from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in_decision as operation
 from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
 
 
