@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -140,8 +141,9 @@ def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[
 
 def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["consumer_id"]
+    spawn_time = (datetime.now(UTC) + timedelta(seconds=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
     devnet.playbook(
-        "update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters={"spawn_time": "+10s"}
+        "update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters={"spawn_time": spawn_time}
     )
     devnet.wait("the launch", lambda: launch_uuid(devnet, "alice", consumer_id), 150, "make logs")
     seen["launch"] = launch_uuid(devnet, "alice", consumer_id)
