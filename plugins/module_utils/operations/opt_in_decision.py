@@ -51,7 +51,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     policy.bytes_of("storage_size", params["storage_size"])
     store = open_state_store(params["state_directory"], params["state_namespace"], params["kubeconfig"])
     if store is None:
-        return _look(params, consumer_id, rules, {}, None)[0]
+        return {**_look(params, consumer_id, rules, {}, None)[0], "changed": False}  # there is nowhere to write it
     try:
         tries_left = TRIES
         while True:
@@ -61,7 +61,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 return result
             try:
                 if takes_place:
-                    places = _write(store, PLACES, places, {consumer_id: result["memory"]["p2p_port"]})
+                    _write(store, PLACES, places, {consumer_id: result["memory"]["p2p_port"]})
                 _merge(store, CONSUMER_PREFIX + consumer_id, result["memory"])
             except StateConflict:
                 tries_left -= 1
@@ -135,8 +135,8 @@ def _memories(
     return list(known.values())
 
 
-def _write(store: StateStore, name: str, found: Document | None, changes: Mapping[str, str]) -> Document:
-    return store.write(name, {**(found.data if found else {}), **changes}, found.version if found else None)
+def _write(store: StateStore, name: str, found: Document | None, changes: Mapping[str, str]) -> None:
+    store.write(name, {**(found.data if found else {}), **changes}, found.version if found else None)
 
 
 def _merge(store: StateStore, name: str, changes: Mapping[str, str]) -> None:
