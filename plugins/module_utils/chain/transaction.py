@@ -114,7 +114,8 @@ def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -
     writer may have wanted the same.
     """
     sent = _repeat(client, signer, lambda: Wanted(message, type_name), asks_state=False)
-    assert sent is not None
+    if sent is None:
+        raise AssertionError("it is wanted each time")
     return sent
 
 
