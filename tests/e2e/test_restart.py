@@ -148,6 +148,7 @@ def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict
     devnet.wait("the launch", lambda: launch_uuid(devnet, "alice", consumer_id), 150, "make logs")
     seen["launch"] = launch_uuid(devnet, "alice", consumer_id)
     devnet.wait("alice's node", lambda: devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}"), 120, "make logs")
+    devnet.wait("alice's deployment", lambda: deployments_begun(devnet, "alice", consumer_id) == 1, 120, "make logs")
     other = devnet.create_consumer("restart-2", spawn_in=3600)
     devnet.wait(
         "alice's decision on another consumer",
