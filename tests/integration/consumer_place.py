@@ -24,7 +24,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
-from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_leftovers_info, opt_in
 from tests.integration.api_server import ApiServer
 from tests.integration.owner import Owner
 from tests.integration.single_node import CHAIN_ID, Node, free_port
@@ -109,6 +109,9 @@ class Controllers:
                 self._core.patch_namespaced_service_status(
                     service.metadata.name, service.metadata.namespace, {"status": status}
                 )
+        for namespace in self._core.list_namespace().items:
+            if namespace.status.phase == "Terminating":
+                self._finish(namespace.metadata.name)
         for found in self._apps.list_stateful_set_for_all_namespaces().items:
             wanted = {
                 "observedGeneration": found.metadata.generation,
@@ -119,6 +122,24 @@ class Controllers:
                 self._apps.patch_namespaced_stateful_set_status(
                     found.metadata.name, found.metadata.namespace, {"status": wanted}
                 )
+
+    def _finish(self, namespace: str) -> None:
+        """Remove what is in a namespace that is to go, then let it go."""
+        for api, kinds in (
+            (
+                self._core,
+                ("config_map", "secret", "service", "persistent_volume_claim", "service_account", "resource_quota"),
+            ),
+            (self._apps, ("stateful_set",)),
+            (self._batch, ("job",)),
+        ):
+            for kind in kinds:
+                for found in getattr(api, f"list_namespaced_{kind}")(namespace).items:
+                    patch = getattr(api, f"patch_namespaced_{kind}")
+                    patch(found.metadata.name, namespace, {"metadata": {"finalizers": None}})
+                    getattr(api, f"delete_namespaced_{kind}")(found.metadata.name, namespace)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "spec": {"finalizers": []}}
+        self._core.replace_namespace_finalize(namespace, body)
 
 
 class Place:
@@ -263,6 +284,17 @@ class Place:
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         found: dict[str, Any] = json.loads(self.result_file.read_text())
         return found
+
+    def leftovers(self) -> list[tuple[str, str]]:
+        """Return what the module says is left over: consumer_id and kind."""
+        params = {
+            "provider_rpc_url": [self.node.url],
+            "validator": VALIDATOR,
+            "kubeconfig": str(self.server.kubeconfig),
+        }
+        validated = ArgumentSpecValidator(consumer_leftovers_info.ARGUMENT_SPEC).validate(params)
+        found = consumer_leftovers_info.run(validated.validated_parameters, False)["leftovers"]
+        return [(entry["consumer_id"], entry["kind"]) for entry in found]
 
     @property
     def result_file(self) -> Path:

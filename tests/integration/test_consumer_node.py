@@ -106,7 +106,19 @@ def test_a_node_is_staged_launched_stopped_and_removed(place: Place, tmp_path: P
     assert stopped is not None
     assert stopped["spec"]["replicas"] == 0
     assert place.get("PersistentVolumeClaim", "data", namespace) is not None
-    assert held_key(place, consumer_id)
+    assert place.leftovers() == [(consumer_id, "half_made")]  # launched, and stopped by us alone
+
+    place.owner.remove(consumer_id)
+    wait_for("the deletion", lambda: place.phase(consumer_id) == "deleted")
+    assert place.leftovers() == [(consumer_id, "deleted")]
+    place.converge("delete", consumer_id)
+    assert place.get("Namespace", namespace, "") is None
+    assert place.cluster.select("Lease", MONITOR, api_version="coordination.k8s.io/v1") == []
+    assert held_key(place, consumer_id)  # kept, as long as evidence may come
+    kept_until = memory(place, consumer_id)["key_kept_until"]
+    assert place.leftovers() == []
+    place.converge("delete", consumer_id)
+    assert memory(place, consumer_id)["key_kept_until"] == kept_until
 
 
 def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path: Path) -> None:
