@@ -57,7 +57,7 @@ options:
     type: str
   spawn_time:
     description:
-      - When to launch it, RFC 3339 with a time zone.
+      - When to launch it, RFC 3339 with a time zone. With a time that has passed the next block launches it.
       - V(+60s) means that long after the newest block; it sets a spawn time where there is none and leaves one that is set.
       - V(unset) takes the spawn time away, and an initialized consumer becomes registered again.
       - Without it a new consumer stays registered.

@@ -37,7 +37,9 @@ from tests.testbed.parts import CHAIN
 OPERATIONS = "ansible_collections.interchain.security.plugins.module_utils.operations"
 GOV_VOTING = "3s"
 MIN_COMMISSION = "0.050000000000000000"
-EPOCH = 10  # blocks
+EPOCH = 5  # blocks
+UNBONDING = "600"  # seconds, so that nothing is deleted or comes into force while a slow machine looks
+LONG_AGO = "2026-01-01T00:00:00Z"  # a spawn time that is due
 
 
 class Account:
@@ -76,7 +78,7 @@ class Provider:
         assert predicted["tx_hash"] is None
         made = self.run(name, **arguments)
         assert made.get("changed"), made
-        assert self.client.transaction(made["tx_hash"]) is not None
+        self.wait_for_transaction(made["tx_hash"])
         # By their names alone: a spawn time after the newest block, or a key, is made anew.
         assert list(made["diff"]["after"]) == list(predicted["diff"]["after"])
         for check in (True, False):
@@ -139,8 +141,12 @@ class Provider:
 
     def launch(self, consumer_id: str) -> None:
         """Launch a consumer that somebody is opted in to."""
-        assert self.run("consumer", consumer_id=consumer_id, spawn_time="+0s").get("changed")
+        assert self.run("consumer", consumer_id=consumer_id, spawn_time=LONG_AGO).get("changed")
         self.wait_for("the launch", lambda: self.client.consumer(consumer_id).phase is Phase.LAUNCHED)
+
+    def wait_for_transaction(self, tx_hash: str) -> None:
+        """Wait until the node's index, which comes a moment after the block, has a transaction."""
+        self.wait_for(f"transaction {tx_hash}", lambda: self.client.transaction(tx_hash) is not None)
 
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until something is seen on the chain."""
@@ -159,7 +165,7 @@ def provider(home: Path) -> Iterator[Provider]:
     state = genesis["app_state"]
     state["gov"]["params"].update(voting_period=GOV_VOTING, expedited_voting_period="2s", max_deposit_period="10s")
     state["provider"]["params"]["blocks_per_epoch"] = str(EPOCH)
-    state["staking"]["params"]["min_commission_rate"] = MIN_COMMISSION
+    state["staking"]["params"].update(min_commission_rate=MIN_COMMISSION, unbonding_time=f"{UNBONDING}s")
     genesis_file.write_text(json.dumps(genesis))
     node.start()
     try:

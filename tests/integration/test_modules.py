@@ -145,7 +145,7 @@ def test_each_does_its_work_once(chain: Provider, tmp_path: Path, way: str) -> N
         predicted, made, repeated = results[3 * number : 3 * number + 3]
         assert (predicted.get("changed"), made.get("changed"), repeated.get("changed")) == (True, True, False), module
         assert (predicted["tx_hash"], repeated["tx_hash"]) == (None, None), module
-        assert chain.client.transaction(made["tx_hash"]) is not None, module
+        chain.wait_for_transaction(made["tx_hash"])
         assert made["diff"]["before"] != made["diff"]["after"], module
         assert "mnemonic" in given
     for (module, _check, _given), result in zip(calls, results, strict=True):

@@ -22,8 +22,8 @@ from cosmos.gov.v1 import tx_pb2 as gov_tx_pb2
 from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
-from tests.integration.provider_operations import EPOCH, MIN_COMMISSION, Account, Provider, provider
-from tests.integration.single_node import CHAIN_ID, UNBONDING
+from tests.integration.provider_operations import EPOCH, MIN_COMMISSION, UNBONDING, Account, Provider, provider
+from tests.integration.single_node import CHAIN_ID
 
 pytestmark = pytest.mark.timeout(300)
 NODE_ID = "f42037be88df876cd27dd60dc225b1afa90c4d75"
@@ -118,10 +118,11 @@ def test_opt_in_cycle(chain: Provider, tmp_path: Path) -> None:
     assert words in chain.answer("MsgOptOut", **key_fields(chain.alice, consumer_id))
 
     chain.launch(consumer_id)
-    chain.wait_for("the begin of an epoch", lambda: chain.client.blocks_until_next_epoch() > EPOCH - 3)
-    out = chain.change("opt_in", consumer_id=consumer_id, state="absent")
-    assert out["has_to_validate"] is True  # until the next epoch
+    leaving: dict[str, Any] = {"consumer_id": consumer_id, "state": "absent"}
+    assert chain.run("opt_in", check=True, **leaving)["has_to_validate"] is True
+    chain.change("opt_in", **leaving)
     assert not is_opted_in(chain, consumer_id)
+    chain.wait_for("the next epoch", lambda: chain.run("opt_in", **leaving)["has_to_validate"] is False)
     assert assigned(chain, consumer_id) == public_key(key_file)
 
     # The provider refuses a key that it knows already, so it is not sent again.
@@ -321,7 +322,7 @@ def test_provider_info(chain: Provider) -> None:
     assert found["catching_up"] is False
     assert 0 <= found["blocks_until_next_epoch"] <= EPOCH
     assert found["parameters"]["blocks_per_epoch"] == EPOCH
-    assert found["parameters"]["unbonding_time"] + "s" == UNBONDING
+    assert found["parameters"]["unbonding_time"] == UNBONDING
     assert found["parameters"]["min_commission_rate"] == "0.05"
     assert found["parameters"]["bond_denom"] == "stake"
     assert found["slashing_parameters"]["slash_fraction_double_sign"] == "0.05"
