@@ -190,6 +190,25 @@ consumers:
       type: list
       elements: str
       returned: always
+    node:
+      description: The validator's node; none when there never was one.
+      type: dict
+      returned: when a state store is given that has a document of the consumer
+      contains:
+        mode:
+          description: V(sign), V(follow) (a full node without a key) or V(stay_out).
+          type: str
+          returned: always
+        reasons:
+          description: Why.
+          type: list
+          elements: str
+          returned: always
+        conditions:
+          description: How it was when it was looked at last, see M(interchain.security.consumer_health_info).
+          type: list
+          elements: dict
+          returned: always
     opt_in:
       description: What the monitor decided; none when it has not looked at the consumer.
       type: dict

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
@@ -56,6 +58,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             entry = {**results.consumer_result(consumer), "opted_in": opted_in}
             if consumer_id in documents:
                 entry["opt_in"] = _decision(memory.parse(consumer_id, documents[consumer_id]))
+                entry["node"] = _node(documents[consumer_id])
             found.append(entry)
     return {"changed": False, "consumers": found, "height": height, "block_time": receipt.moment(block_time)}
 
@@ -69,3 +72,22 @@ def _decision(remembered: memory.Memory) -> dict[str, Any] | None:
         "height": remembered.height,
         "alarm": remembered.alarm_reasons,
     }
+
+
+def _node(document: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what was decided of the node and how it was at the last look; None when there never was one."""
+    if not document.get("node_mode"):
+        return None
+    return {
+        "mode": document["node_mode"],
+        "reasons": _list(document.get("node_reasons", "")),
+        "conditions": _list(document.get("conditions", "")),
+    }
+
+
+def _list(text: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
