@@ -32,6 +32,7 @@ FIELD_MANAGER = "interchain-security-monitor"
 REQUEST_SECONDS = 30.0
 RETRIES = 6
 RETRY_STATUS = (429, 500, 502, 503, 504)
+CONFLICT_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds
 POLL_SECONDS = 0.1
 HIDDEN = "VALUE_HIDDEN"
 
@@ -143,25 +144,30 @@ class Cluster:
         """Make an object where there is none; one that is there stays as it is."""
         kind, name, namespace, resource = self._target(definition)
         with _reported("create", kind, name, namespace):
-            before = self._read(resource, name, namespace)
-            if before is not None:
-                return _change(before, before)
-            try:
-                after = resource.create(
-                    body=dict(definition),
-                    namespace=namespace,
-                    field_manager=FIELD_MANAGER,
-                    _request_timeout=REQUEST_SECONDS,
-                    **self._options(),
-                ).to_dict()
-            except kubernetes.client.ApiException as error:
-                if self._dry_run and error.status == 404:
-                    return Change(True, None, _shown(dict(definition)))
-                if error.status != 409:
-                    raise
-                # Somebody else made it meanwhile, or our own first try arrived and its answer was lost.
-                after = self._read(resource, name, namespace)
-            return _change(None, after)
+            for pause in CONFLICT_PAUSES:
+                before = self._read(resource, name, namespace)
+                if before is not None:
+                    return _change(before, before)
+                try:
+                    after = resource.create(
+                        body=dict(definition),
+                        namespace=namespace,
+                        field_manager=FIELD_MANAGER,
+                        _request_timeout=REQUEST_SECONDS,
+                        **self._options(),
+                    ).to_dict()
+                    return _change(None, after)
+                except kubernetes.client.ApiException as error:
+                    if self._dry_run and error.status == 404:
+                        return Change(True, None, _shown(dict(definition)))
+                    # Somebody else made it meanwhile, or our own first try arrived and its answer was lost: look again.
+                    if error.status != 409:
+                        raise
+                time.sleep(pause)
+            raise ClusterError(
+                f"failed to create {kind} {name}: the server says again and again that it is in conflict (409)",
+                status=409,
+            )
 
     def merge(self, definition: Mapping[str, Any]) -> Change:
         """Set the fields that the definition names (merge patch); make the object where there is none. Other fields stay."""
@@ -198,25 +204,12 @@ class Cluster:
             if self._dry_run:  # beside a body the server does not look at the parameter
                 options["dryRun"] = ["All"]
             with suppress(kubernetes.dynamic.exceptions.NotFoundError):
-                resource.delete(name=name, namespace=namespace, body=options, _request_timeout=REQUEST_SECONDS)
-            return Change(True, _shown(before), None)
-
-    def replace(self, definition: Mapping[str, Any]) -> bool:
-        """Replace an object that still has the given resourceVersion; return whether it had."""
-        kind, name, namespace, resource = self._target(definition)
-        with _reported("replace", kind, name, namespace):
-            try:
-                resource.replace(
-                    body=dict(definition),
-                    name=name,
-                    namespace=namespace,
-                    field_manager=FIELD_MANAGER,
-                    _request_timeout=REQUEST_SECONDS,
-                    **self._options(),
+                self._again(
+                    lambda: resource.delete(
+                        name=name, namespace=namespace, body=options, _request_timeout=REQUEST_SECONDS
+                    ).to_dict()
                 )
-            except kubernetes.dynamic.exceptions.ConflictError:
-                return False
-            return True
+            return Change(True, _shown(before), None)
 
     # -- inside ------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +219,20 @@ class Cluster:
     def _resource(self, kind: str, api_version: str) -> Any:
         return self._client.resources.get(kind=kind, api_version=api_version)
 
+    @staticmethod
+    def _again(write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Repeat a write whose object was changed by somebody else in the same moment (409): it names no version, so it may."""
+        for pause in CONFLICT_PAUSES:
+            try:
+                return write()
+            except kubernetes.dynamic.exceptions.ConflictError:
+                time.sleep(pause)
+        return write()
+
     def _apply(self, resource: Any, definition: Mapping[str, Any]) -> dict[str, Any]:
+        return self._again(lambda: self._apply_once(resource, definition))
+
+    def _apply_once(self, resource: Any, definition: Mapping[str, Any]) -> dict[str, Any]:
         applied: dict[str, Any] = resource.server_side_apply(
             body=dict(definition),
             name=definition["metadata"]["name"],
@@ -239,16 +245,19 @@ class Cluster:
         return applied
 
     def _patch(self, resource: Any, before: dict[str, Any] | None, definition: Mapping[str, Any]) -> Change:
-        after = resource.patch(
-            body=dict(definition),
-            name=definition["metadata"]["name"],
-            namespace=definition["metadata"].get("namespace"),
-            content_type="application/merge-patch+json",
-            field_manager=FIELD_MANAGER,
-            _request_timeout=REQUEST_SECONDS,
-            **self._options(),
-        ).to_dict()
-        return _change(before, after)
+        def write() -> dict[str, Any]:
+            patched: dict[str, Any] = resource.patch(
+                body=dict(definition),
+                name=definition["metadata"]["name"],
+                namespace=definition["metadata"].get("namespace"),
+                content_type="application/merge-patch+json",
+                field_manager=FIELD_MANAGER,
+                _request_timeout=REQUEST_SECONDS,
+                **self._options(),
+            ).to_dict()
+            return patched
+
+        return _change(before, self._again(write))
 
     def _read(self, resource: Any, name: str, namespace: str | None) -> dict[str, Any] | None:
         try:

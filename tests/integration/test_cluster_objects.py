@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
+from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer
 
 SECRET = "c2VjcmV0LXZhbHVl"
@@ -184,3 +185,35 @@ def test_a_cluster_that_does_not_answer_is_said(server: ApiServer, tmp_path: Pat
     nowhere.write_text(server.kubeconfig.read_text().replace(str(server.port), "1"))
     with pytest.raises(ClusterError, match="the Kubernetes cluster does not answer"):
         Cluster(str(nowhere))
+
+
+def test_refused_and_lost_writes_end_in_the_wanted_state(server: ApiServer, tmp_path: Path) -> None:
+    """429 with Retry-After, 409, 500, a connection reset before and after the server did it: nothing is missing or there twice."""
+    proxy = ApiProxy(server.kubeconfig, tmp_path / "proxy")
+    proxy.start()
+    try:
+        options = {"kubeconfig": str(proxy.kubeconfig)}
+        wanted = [config_map(f"stormy-{number}", number=str(number)) for number in range(4)]
+        for mode in ("apply", "merge", "patch"):
+            for definition in wanted:
+                definition["data"][mode] = "yes"
+            assert converge(server, *wanted, mode=mode, **options)["changed"]
+        found = Cluster(str(server.kubeconfig)).select("ConfigMap", "default")
+        named = {entry["metadata"]["name"]: entry for entry in found if entry["metadata"]["name"].startswith("stormy-")}
+        assert {name: entry["data"] for name, entry in named.items()} == {
+            f"stormy-{number}": {"number": str(number), "apply": "yes", "merge": "yes", "patch": "yes"}
+            for number in range(4)
+        }
+        uids = {name: entry["metadata"]["uid"] for name, entry in named.items()}
+        made = Cluster(str(proxy.kubeconfig))
+        for definition in wanted:
+            made.create(definition)
+        again = Cluster(str(server.kubeconfig)).select("ConfigMap", "default")
+        assert {
+            entry["metadata"]["name"]: entry["metadata"]["uid"] for entry in again if entry["metadata"]["name"] in uids
+        } == uids
+        converge(server, *wanted, state="absent", **options)
+        assert all(data_of(server, name) is None for name in uids)
+        assert set(FAULTS) <= set(proxy.injected)
+    finally:
+        proxy.stop()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A proxy before a real API server that refuses writes, or loses their answers, as a server under load does."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import socket
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+# What becomes of the writes, one after the other. "lost": the server did it, and the connection broke before its answer came.
+FAULTS = ("429", "ok", "500", "lost", "ok", "409", "reset")
+STATUS = {
+    "429": (
+        429,
+        b'{"kind":"Status","status":"Failure","message":"too many requests","reason":"TooManyRequests","code":429}',
+    ),
+    "500": (500, b'{"kind":"Status","status":"Failure","message":"etcd is busy","reason":"InternalError","code":500}'),
+    "409": (
+        409,
+        b'{"kind":"Status","status":"Failure","message":"the object has been modified","reason":"Conflict","code":409}',
+    ),
+}
+
+
+class ApiProxy:
+    """Forwards plain HTTP to the server of a kubeconfig, and does to each write the next of FAULTS."""
+
+    def __init__(self, kubeconfig: Path, directory: Path) -> None:
+        content = yaml.safe_load(kubeconfig.read_text())
+        user, cluster = content["users"][0]["user"], content["clusters"][0]["cluster"]
+        directory.mkdir()
+        files = {}
+        for name, data in (
+            ("cert", user["client-certificate-data"]),
+            ("key", user["client-key-data"]),
+            ("ca", cluster["certificate-authority-data"]),
+        ):
+            files[name] = directory / name
+            files[name].write_bytes(base64.b64decode(data))
+        self.injected: list[str] = []
+        self._target = cluster["server"]
+        self._pool = urllib3.PoolManager(
+            cert_file=str(files["cert"]), key_file=str(files["key"]), ca_certs=str(files["ca"]), retries=False
+        )
+        self._faults = itertools.cycle(FAULTS)
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.kubeconfig = directory / "kubeconfig"
+        cluster.clear()
+        cluster["server"] = f"http://127.0.0.1:{self._server.server_port}"
+        self.kubeconfig.write_text(yaml.safe_dump(content))
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _fault(self, method: str) -> str:
+        if method not in WRITES:
+            return "ok"
+        with self._lock:
+            fault = next(self._faults)
+            self.injected.append(fault)
+        return fault
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _forward(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                fault = proxy._fault(self.command)
+                if fault in STATUS:
+                    status, text = STATUS[fault]
+                    headers = {"Retry-After": "1"} if fault == "429" else {}
+                    self._answer(status, text, headers)
+                    return
+                if fault == "reset":
+                    self._break()
+                    return
+                headers = {
+                    name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")
+                }
+                answer = proxy._pool.request(
+                    self.command, proxy._target + self.path, body=body or None, headers=headers
+                )
+                if fault == "lost":
+                    self._break()
+                    return
+                self._answer(answer.status, answer.data, {"Content-Type": answer.headers.get("Content-Type", "")})
+
+            def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def _break(self) -> None:
+                # Closing with this option sends a reset.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+                self.connection.close()
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        return Handler
