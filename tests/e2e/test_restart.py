@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -141,10 +140,7 @@ def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[
 
 def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["consumer_id"]
-    spawn_time = (datetime.now(UTC) + timedelta(seconds=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    devnet.playbook(
-        "update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters={"spawn_time": spawn_time}
-    )
+    devnet.set_spawn_time(consumer_id, 15)
     devnet.wait("the launch", lambda: launch_uuid(devnet, "alice", consumer_id), 150, "make logs")
     seen["launch"] = launch_uuid(devnet, "alice", consumer_id)
     devnet.wait("alice's node", lambda: devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}"), 120, "make logs")

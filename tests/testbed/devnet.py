@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,12 @@ class Devnet:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
         self.playbook("create_consumer", None, chain_id=chain_id, spawn_time=f"+{spawn_in}s", **variables)
         return str(max(int(entry["consumer_id"]) for entry in self.consumers()))
+
+    def set_spawn_time(self, consumer_id: str, spawn_in: int) -> None:
+        """Move a consumer's spawn time as its owner, to so many seconds from now on the machine's clock."""
+        moment = (datetime.now(UTC) + timedelta(seconds=spawn_in)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        parameters = {"spawn_time": moment}
+        self.playbook("update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters=parameters)
 
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
