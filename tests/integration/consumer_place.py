@@ -168,19 +168,23 @@ class Place:
         self._chain("init", "base", "--chain-id", "base", "--home", str(home))
         self.base_genesis.write_text((home / "config/genesis.json").read_text())
         self.node_key = (home / "config/node_key.json").read_text()
-        for definition in (
-            {"kind": "Namespace", "metadata": {"name": MONITOR}},
-            {
-                "kind": "Secret",
-                "metadata": {"name": "node-key", "namespace": MONITOR},
-                "data": {"node_key.json": base64.b64encode(self.node_key.encode()).decode()},
-            },
-        ):
-            self.cluster.apply({"apiVersion": "v1", **definition})
+        self.make_monitor(MONITOR)
         client = ProviderClient([self.node.url])
         wait_for("the provider's first blocks", lambda: self._height() >= 2)
         self.operator = client.validators()[0].operator_address
         self.provider_key = base64.b64encode(client.validators()[0].consensus_public_key).decode()
+
+    def make_monitor(self, namespace: str) -> None:
+        """Make what the deployment of a monitor makes: its namespace and its P2P identity."""
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "node-key", "namespace": namespace},
+                "data": {"node_key.json": base64.b64encode(self.node_key.encode()).decode()},
+            }
+        )
 
     def stop(self) -> None:
         self.node.kill()

@@ -179,3 +179,25 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
     assert "validator set change" in result["launched"]["reasons"][0]
     key = json.loads(secret(place, "keys", namespace)["priv_validator_key.json"])["pub_key"]["value"]
     assert key == held_key(place, consumer_id) != place.provider_key
+
+
+def test_a_second_monitor_of_the_validator_does_not_sign(place: Place) -> None:
+    """It runs for the same validator, under another name; first without the key, then with a copy of it."""
+    consumer_id = place.create_consumer(spawn_in=6)
+    place.opt_in(consumer_id)
+    place.await_launch(consumer_id)
+    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
+    second = {"interchain_validator": "second", "interchain_fence_namespace": MONITOR}
+    place.make_monitor("second-monitor")
+    result = place.converge("launch", consumer_id, **second)["launched"]
+    assert result["mode"] == "follow"
+    assert result["reasons"] == ["no consensus key for this consumer is held here"]
+    found = place.get("Secret", f"consumer-{consumer_id}-key", MONITOR)
+    assert found is not None
+    copied = {"name": f"consumer-{consumer_id}-key", "namespace": "second-monitor"}
+    place.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": copied, "data": found["data"]})
+    result = place.converge("launch", consumer_id, **second)["launched"]
+    assert result["mode"] == "follow"
+    assert "holds the fence of this key and chain" in result["reasons"][0]
+    assert list(secret(place, "keys", f"second-consumer-{consumer_id}")) == ["node_key.json"]
+    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
