@@ -26,7 +26,6 @@ class Fault(Enum):
     """What becomes of one broadcast."""
 
     LOST_BEFORE = "the connection breaks, and the node never gets it"
-    LOST_AFTER_TAKEN = "the node takes it, and the connection breaks"
     LOST_AFTER_COMMIT = "it comes into a block, and only then the connection breaks"
     UNAVAILABLE = "503, and the node never gets it"
     BAD_GATEWAY = "the node takes it, and 502 is answered"
@@ -98,7 +97,7 @@ class RpcProxy:
         if self.barrier is not None:
             self.barrier.wait(HELD_SECONDS)
         fault = self.faults.pop(0) if self.faults else None
-        if fault in (None, Fault.LOST_AFTER_TAKEN, Fault.LOST_AFTER_COMMIT, Fault.BAD_GATEWAY, Fault.NO_ANSWER):
+        if fault in (None, Fault.LOST_AFTER_COMMIT, Fault.BAD_GATEWAY, Fault.NO_ANSWER):
             passed = self._forward(body)
             if fault is None:
                 return 200, passed

@@ -34,7 +34,7 @@ from tests.integration.single_node import Node
 from tests.testbed.parts import CHAIN
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".build/collections"
-CONSUMERS = 16
+CONSUMERS = 20
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -67,7 +67,7 @@ class World:
     def wait_for_block(self) -> None:
         height = self.client.status().latest_height
         deadline = time.monotonic() + 30
-        while self.client.status().latest_height <= height + 1:
+        while self.client.status().latest_height <= height:
             assert time.monotonic() < deadline, "the provider makes no blocks"
             time.sleep(0.1)
 
@@ -207,6 +207,21 @@ def test_two_monitors_at_once(world: World, tmp_path: Path, other: dict[str, Any
     world.wait_for_block()
     (only,) = world.opt_ins(consumer_id)
     assert {result["tx_hash"] for result in results if result["changed"]} == {only.hash}
+
+
+def test_one_account_for_two_consumers_at_once(world: World, tmp_path: Path) -> None:
+    """Both sign with the same sequence number; the slower signs anew and is in a later block."""
+    world.proxy.barrier = threading.Barrier(2, action=lambda: setattr(world.proxy, "barrier", None))
+    wanted = [world.consumers.pop() for _unused in range(2)]
+    results = at_once(
+        [{**world.options(consumer_id, tmp_path / consumer_id), "request_timeout": 30.0} for consumer_id in wanted]
+    )
+    for result in results:
+        assert not result.get("failed"), result
+        assert result["changed"]
+    for result, consumer_id in zip(results, wanted, strict=True):
+        assert [tx.hash for tx in world.opt_ins(consumer_id)] == [result["tx_hash"]]
+    assert results[0]["height"] != results[1]["height"]
 
 
 def test_each_sequence_number_was_used_once(world: World) -> None:
