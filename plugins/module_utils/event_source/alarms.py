@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 import time
 
-from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import (
-    STOPPING_ALARMS,
-    Telemetry,
-)
+from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import Telemetry
 
 logger = logging.getLogger("interchain.security.ccv")
 
+# While one of these holds, nothing is announced. What was found before the last endpoint failed is true all the same.
+HOLDING_BACK = frozenset({"wrong_chain", "fork", "state_conflict"})
 REPEAT_SECONDS = 30.0  # an alarm that stays is logged again
 
 
@@ -47,4 +46,4 @@ class Alarms:
 
     def stopping(self) -> str:
         """Return why nothing may be announced now, empty when something may."""
-        return next((reason for kind, reason in self._reasons.items() if kind in STOPPING_ALARMS), "")
+        return next((reason for kind, reason in self._reasons.items() if kind in HOLDING_BACK), "")

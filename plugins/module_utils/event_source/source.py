@@ -36,7 +36,6 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.s
 from ansible_collections.interchain.security.plugins.module_utils.event_source.states import (
     Reading,
     StateReader,
-    as_hinted,
 )
 from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import Telemetry
 from ansible_collections.interchain.security.plugins.module_utils.event_source.tip_follower import TipFollower
@@ -259,14 +258,22 @@ class Session:
         names = dict.fromkeys([*read.hints.consumer_ids, *self._follower.due(block.time)])
         again = [name for name, moment in self._unreadable.items() if moment <= block.time and name not in names]
         states: list[ConsumerState] = []
+
+        def found(state: ConsumerState) -> None:
+            # At once: the launch of one consumer does not wait until two hundred others have been read.
+            if state.consumer_id in read.hints.written:
+                state = replace(state, written=True)
+            if state.phase is Phase.STOPPED:
+                states.append(state)
+            else:
+                self._deliveries.add(self._follower.observe([state], block))
+
         if read.hints.everything:
             # Most of it shows no more than the phase, so what the block names is read beside it.
             reading = await self._states.everything(self._follower.records, block.height, thorough=False)
             states += self._taken(reading, block)
         if names:
-            reading = await self._states.some(names, block.height)
-            self._taken(reading, block)
-            states += as_hinted(reading, read.hints.written)
+            self._taken(await self._states.some(names, block.height, found=found), block)
         if again:
             states += self._taken(await self._states.some(again, block.height, refusals=1), block)
         states = await self._with_removal_times(states, block)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.paging import PageLimit
@@ -51,8 +51,15 @@ class StateReader:
         self._listed: dict[str, Listed] = {}
         self._turn = 0
 
-    async def some(self, names: Iterable[str], height: int, refusals: int = REFUSALS) -> Reading:
-        """Return those consumers that there are, some of them read at the same time.
+    async def some(
+        self,
+        names: Iterable[str],
+        height: int,
+        *,
+        refusals: int = REFUSALS,
+        found: Callable[[ConsumerState], None] = lambda state: None,
+    ) -> Reading:
+        """Return those consumers that there are, some of them read at the same time; found gets each as soon as it is read.
 
         One that was answered with an error refusals times is left for later.
         """
@@ -63,7 +70,9 @@ class StateReader:
         async def work() -> None:
             for name in waiting:
                 try:
-                    states.append(await self._consumer(name, height, refusals))
+                    state = await self._consumer(name, height, refusals)
+                    states.append(state)
+                    found(state)
                 except ConsumerNotFound:
                     logger.warning("block %d names consumer %s, which does not exist", height, name)
                 except HeightNotAvailable:
@@ -159,8 +168,3 @@ class StateReader:
         if self._agreeing > 1:
             return await self._endpoints.insist_agreeing(what, self._agreeing, lambda node: node.consumer(name, height))
         return await self._endpoints.insist(what, lambda node: node.consumer(name, height), refusals=refusals)
-
-
-def as_hinted(reading: Reading, written: frozenset[str]) -> list[ConsumerState]:
-    """The states of a reading, marked where an event says that the record was written."""
-    return [replace(state, written=True) if state.consumer_id in written else state for state in reading.states]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.follower import (
@@ -134,6 +134,7 @@ histories = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(histories)
 def test_changes_of_a_consumer_join_up_and_never_repeat(history: list[list[tuple[str, Phase]]]) -> None:
     follower = Follower()
@@ -156,6 +157,7 @@ def test_changes_of_a_consumer_join_up_and_never_repeat(history: list[list[tuple
 times = st.none() | st.integers(0, 40)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["0", "1", "2"]), times, st.integers(0, 3)), max_size=20))
 def test_whatever_is_due_is_found_at_the_first_block_at_or_after_it(
     readings: list[tuple[str, int | None, int]],
