@@ -164,6 +164,9 @@ class Run:
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["type"] == kind]
 
+    def last_phases(self) -> dict[str, str]:
+        return {name: phase for name, _unused, phase in self.phases()}
+
     def phases(self) -> list[tuple[str, str, str]]:
         changes = self.of_type("phase_changed")
         return [(event["consumer_id"], event["previous_phase"], event["phase"]) for event in changes]
@@ -783,12 +786,17 @@ def test_pruned_blocks_cost_intermediate_phases_at_most(chain: FakeChain, lowest
         node = FakeNode(chain, tip=lambda: next(tips, chain.height), lowest=min(lowest, chain.height))
         async with Run(node, sync_interval=0.01) as run:
             await run.until_block(chain.height)
+            # A removal whose time nobody could know is found by the next reading of all consumers.
+            await run.until(
+                lambda: all(
+                    run.last_phases().get(name, "deleted") == entry.phase.value
+                    for name, entry in chain.states[-1].items()
+                )
+            )
         last: dict[str, str] = {}
         for name, previous, phase in run.phases():
             assert previous == last.get(name, "none")
             last[name] = phase
-        for name, entry in chain.states[-1].items():
-            assert last.get(name, "deleted") == entry.phase.value
 
     with quiet():
         asyncio.run(play())
