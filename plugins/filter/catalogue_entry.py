@@ -20,7 +20,7 @@ def catalogue_entry(
     default = rules.Entry(image=image) if image else rules.Entry()
     try:
         entry = rules.find(
-            catalogue,
+            _plain(catalogue),
             consumer_id=str(record["consumer_id"]),
             owner=str(record.get("owner_address", "")),
             binary_hash=str(record.get("binary_hash", "")),
@@ -37,6 +37,15 @@ def catalogue_entry(
     elif source.config_map:
         genesis = {"config_map": dict(zip(("namespace", "name", "key"), source.config_map, strict=True))}
     return {**dataclasses.asdict(entry), "base_genesis": genesis}
+
+
+def _plain(value: Any) -> Any:
+    """Copy containers into plain ones: those of the template engine cannot be copied by the standard library."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
 
 
 class FilterModule:

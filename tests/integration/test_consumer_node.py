@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
 
+OTHER_IMAGE = "registry.example/other@sha256:" + "ab" * 32
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -173,12 +175,38 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
     place.owner.opt_in(consumer_id)  # without a key: the provider's own one counts
     place.await_launch(consumer_id)
-    result = place.converge("launch", consumer_id)
+    other = {
+        "consumer_id": consumer_id,
+        "image": OTHER_IMAGE,
+        "binary": "other-chaind",
+        "address_prefix": "other",
+        "denom": "uother",
+        "resources": {"requests": {"memory": "64Mi"}},
+        "config": {"mempool": {"size": 77}, "consensus": {"double_sign_check_height": 0}},
+        "app_config": {"pruning": "nothing"},
+    }
+    catalogue = [{"base_genesis": {"file": str(place.base_genesis)}}, other]
+    result = place.converge("launch", consumer_id, interchain_catalogue=catalogue)
     place.owner._sequence += 1  # the assignment was signed for the same account
     assert result["launched"]["mode"] == "sign"
     assert "validator set change" in result["launched"]["reasons"][0]
     key = json.loads(secret(place, "keys", namespace)["priv_validator_key.json"])["pub_key"]["value"]
     assert key == held_key(place, consumer_id) != place.provider_key
+
+    # The catalogue's entry of this consumer shows in all that was made.
+    for kind, name, api_version in (("Job", "stage", "batch/v1"), ("StatefulSet", "node", "apps/v1")):
+        made = place.get(kind, name, namespace, api_version)
+        assert made is not None
+        container = made["spec"]["template"]["spec"]["containers"][0]
+        assert container["image"] == OTHER_IMAGE
+        assert {"name": "NODE_BINARY", "value": "other-chaind"} in container["env"]
+        assert container["resources"]["requests"] == {"memory": "64Mi"}
+    assert config_of(place, consumer_id)["mempool"]["size"] == 77
+    genesis = place.get("ConfigMap", "genesis", namespace)
+    assert genesis is not None
+    bank = json.loads(genesis["data"]["genesis.json"])["app_state"]["bank"]
+    assert [entry["address"].split("1")[0] for entry in bank["balances"]] == ["other"]
+    assert bank["supply"] == [{"denom": "uother", "amount": "100000000"}]
 
 
 def test_a_second_monitor_of_the_validator_does_not_sign(place: Place) -> None:
