@@ -54,6 +54,7 @@ class StateKeeper:
         self._saved_at = 0.0
         self._wanted = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._write_task: asyncio.Task[None] | None = None
         # Its own threads: a watch must not take those of the rule engine.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="state")
         self._since = ""
@@ -79,6 +80,10 @@ class StateKeeper:
     async def save(self) -> None:
         """Write the cursor now. Raises StateConflict or StateError."""
         async with self._writing:
+            if self._write_task is not None:
+                # One that was cancelled is written all the same, and the next one needs its version.
+                await asyncio.wait([self._write_task])
+                self._write_task = None
             cursor = self._snapshot()
             if cursor is None:
                 return
@@ -87,15 +92,19 @@ class StateKeeper:
             now = asyncio.get_running_loop().time()
             if data == self._saved and now - self._saved_at < ALIVE_INTERVAL:
                 return
-            try:
-                document = await self._run(self._store.write, DOCUMENT, data, self._version)
-            except StateConflict:
-                raise
-            except StateError as error:
-                self._alarms.raised("state_unavailable", f"the cursor cannot be written: {error}")
-                raise
-            self._alarms.cleared("state_unavailable")
-            self._version, self._saved, self._saved_at = document.version, data, now
+            self._write_task = asyncio.create_task(self._write(data, now))
+            await asyncio.shield(self._write_task)
+
+    async def _write(self, data: dict[str, str], now: float) -> None:
+        try:
+            document = await self._run(self._store.write, DOCUMENT, data, self._version)
+        except StateConflict:
+            raise
+        except StateError as error:
+            self._alarms.raised("state_unavailable", f"the cursor cannot be written: {error}")
+            raise
+        self._alarms.cleared("state_unavailable")
+        self._version, self._saved, self._saved_at = document.version, data, now
 
     def save_soon(self) -> None:
         """Ask for the cursor to be written."""
