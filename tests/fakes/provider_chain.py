@@ -29,6 +29,7 @@ REGISTERED, INITIALIZED, LAUNCHED, STOPPED, DELETED = (
 )
 PHASES = (REGISTERED, INITIALIZED, LAUNCHED, STOPPED, DELETED)
 MOST_IN_ONE_BLOCK = 200
+STATES_KEPT = 16
 ZERO_TIME_SECONDS = -62135596800  # 0001-01-01T00:00:00Z
 EMPTY_HASH = hashlib.sha256().hexdigest().upper()
 VALIDATOR = "A451C7938DE868908652255EAD66E0C86044FFB5"
@@ -219,6 +220,8 @@ class ProviderChain:
         self._hashes: list[str] = []
         # consumer_id: the heights at which it changed, and what it was from each of them on
         self._changes: dict[str, tuple[list[int], list[Consumer]]] = {}
+        self._change_heights = [0]
+        self._states: dict[tuple[int, str | None], list[Consumer]] = {}
         self._waiting: dict[str, datetime] = {}  # consumer_id: block time at which it launches or is deleted
         self._clients = 0
         first = NewBlock(self, genesis_time or datetime(2026, 11, 23, tzinfo=UTC))
@@ -283,11 +286,18 @@ class ProviderChain:
             place = bisect.bisect_right(heights, self.height if height is None else height)
             return states[place - 1] if place else None
 
-    def consumers(self, height: int) -> list[Consumer]:
-        """All consumers at a height, by consumer_id."""
+    def consumers(self, height: int, phase: str | None = None) -> list[Consumer]:
+        """All consumers at a height, or those in a phase, by consumer_id. Not to be changed."""
         with self.lock:
-            found = (self.consumer(name, height) for name in sorted(self._changes, key=int))
-            return [consumer for consumer in found if consumer is not None]
+            # A state lasts until the next block that changes something.
+            last_change = self._change_heights[bisect.bisect_right(self._change_heights, height) - 1]
+            key = (last_change, phase)
+            if key not in self._states:
+                while len(self._states) >= STATES_KEPT:
+                    del self._states[next(iter(self._states))]
+                found = (self.consumer(name, height) for name in sorted(self._changes, key=int))
+                self._states[key] = [one for one in found if one is not None and phase in (None, one.phase)]
+            return self._states[key]
 
     def transitions(self) -> list[Transition]:
         """Every change of a phase as (consumer_id, previous phase or none, phase, height), in order of height and id."""
@@ -304,6 +314,8 @@ class ProviderChain:
     def seal(self, new: NewBlock) -> int:
         with self.lock:
             height = self.height + 1
+            if new.changed:
+                self._change_heights.append(height)
             for name, state in new.changed.items():
                 heights, states = self._changes.setdefault(name, ([], []))
                 heights.append(height)

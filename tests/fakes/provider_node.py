@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import bisect
 import contextlib
 import json
 import ssl
@@ -482,9 +483,10 @@ class ProviderNode:
     def _consumer_chains(self, data: bytes, height: int) -> bytes:
         asked = messages.provider_message("QueryConsumerChainsRequest").FromString(data)
         phase = PHASES[asked.phase - 1] if asked.phase else None
-        found = [one for one in self.chain.consumers(height) if phase in (None, one.phase)]
+        found = self.chain.consumers(height, phase)
         first = _after_key(asked.pagination.key) if asked.pagination.key else 0
-        rest = [one for one in found if int(one.consumer_id) >= first][asked.pagination.offset :]
+        place = bisect.bisect_left(found, first, key=lambda one: int(one.consumer_id)) + asked.pagination.offset
+        rest = found[place : place + (asked.pagination.limit or 100) + 1]
         limit = asked.pagination.limit or 100
         next_key = _key(rest[limit].consumer_id) if len(rest) > limit else b""
         counted = asked.pagination.count_total or not asked.HasField("pagination")

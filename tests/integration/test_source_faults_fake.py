@@ -222,6 +222,25 @@ async def test_results_that_are_too_large_everywhere(chain: ProviderChain, node:
     assert stream.calls < 20
 
 
+async def test_endless_answers_to_every_other_question() -> None:
+    await asyncio.gather(*(_endless_answers_to(method) for method in ("status", "blockchain", "abci_query")))
+
+
+async def _endless_answers_to(method: str) -> None:
+    chain = new_chain()
+    first = chain.height + 8
+    stream = Stream(None, piece=b" " * MEBIBYTE)
+    with ProviderNode(chain) as node, ProviderNode(chain) as other:
+        async with Watch([node.url, other.url], CHAIN_ID) as watch, growing(chain, life(first)):
+            await watch.start()
+            await passed(watch, chain, first + 3)
+            node.break_(method, stream)
+            node.cut()
+            await passed(watch, chain, first + LIFE)
+            await check(watch, chain)
+    assert stream.sent < 80 * MEBIBYTE * max(stream.calls, 1), method
+
+
 async def test_an_answer_that_comes_drop_by_drop(chain: ProviderChain, node: ProviderNode) -> None:
     first = chain.height + 8
     dripping = Stream(None, piece=b" ", pause=0.3)
