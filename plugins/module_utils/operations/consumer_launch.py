@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster import
 )
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
+    ConsumerNotFound,
     HeightNotAvailable,
     InvalidInput,
     QueryFailed,
@@ -283,7 +285,8 @@ def _twins(
     for memory in cluster.select("ConfigMap", place.monitor_namespace, selector):
         other = memory["metadata"]["labels"]["interchain-security/consumer-id"]
         if other != consumer_id and (memory.get("data") or {}).get("signing_key") == held:
-            twins[other] = client.consumer(other).chain_id
+            with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
+                twins[other] = client.consumer(other).chain_id
     return twins
 
 
