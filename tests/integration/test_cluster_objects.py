@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
 from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer
@@ -217,3 +219,24 @@ def test_refused_and_lost_writes_end_in_the_wanted_state(server: ApiServer, tmp_
         assert set(FAULTS) <= set(proxy.injected)
     finally:
         proxy.stop()
+
+
+def test_a_genesis_larger_than_a_config_map_is_kept_in_parts(server: ApiServer) -> None:
+    store = GenesisStore(Cluster(str(server.kubeconfig)), "default", "large")
+    generator = random.Random(11)
+    text = json.dumps([generator.random() for _unused in range(90_000)])
+    assert store.read() is None
+    store.create(text, {}, {"a": "b"})
+    first = store.head()
+    assert first is not None
+    assert parts_of(first) == 2
+    assert store.read() == text
+    assert not any(change.changed for change in store.create(text, {}, {"a": "b"}))
+    Cluster(str(server.kubeconfig)).delete("ConfigMap", "large-1", "default")
+    with pytest.raises(ClusterError, match="ConfigMap default/large-1 is missing"):
+        store.read()
+    store.create("{}", {}, {})  # one that is there stays: the chain runs on it
+    assert parts_of(store.head() or first) == 2
+    plain = GenesisStore(Cluster(str(server.kubeconfig)), "default", "small")
+    plain.create("{}", {}, {})
+    assert plain.read() == "{}"
