@@ -16,7 +16,8 @@ import pytest
 
 from tests.testbed.devnet import POWERS, Devnet
 
-pytestmark = pytest.mark.timeout(600)
+# The first test also waits for the devnet, where no other file was run before it.
+pytestmark = pytest.mark.timeout(900)
 
 MEMBERS = ("alice", "bob")
 HARSH = {

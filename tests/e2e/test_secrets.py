@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.secret_scan import Leak, Secret, places_of, scan, secrets_of
 from tests.testbed.devnet import POWERS, Devnet
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
