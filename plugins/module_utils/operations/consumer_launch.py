@@ -135,15 +135,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     held = params["remote_signer_public_key"] or place.held_key
     fence = Fence(cluster, params["fence_namespace"] or place.monitor_namespace, held, consumer.chain_id)
     facts = _facts(client, cluster, params, place, consumer, own, launch, held, fence.holder() if held else "")
-    decision = signing.decide(facts, params["double_sign_check_height"])
-    changes: list[Change] = []
+    decision, changes = _decide(fence, facts, place, params["double_sign_check_height"])
     local_key = decision.mode is signing.Mode.SIGN and not facts.remote_signer
-    if local_key:
-        holder, taken = fence.take(place.volume, place.labels)
-        changes += taken
-        if holder != place.volume and not check_mode:  # somebody else was faster
-            decision = signing.decide(replace(facts, fence_holder=holder or "an unknown one"), 0)
-            local_key = decision.mode is signing.Mode.SIGN
     if decision.mode is signing.Mode.STAY_OUT:
         changes.append(
             _remember(cluster, place, {"decision": "stay_out", "reason": decision.reasons[0], "phase": "launched"})
@@ -288,6 +281,19 @@ def _twins(
             with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
                 twins[other] = client.consumer(other).chain_id
     return twins
+
+
+def _decide(
+    fence: Fence, facts: signing.Facts, place: Place, check_height: int
+) -> tuple[signing.Decision, list[Change]]:
+    """Decide, and take the fence for a node that is to sign with a key of the cluster. Who is too late for it does not sign."""
+    decision = signing.decide(facts, check_height)
+    if decision.mode is not signing.Mode.SIGN or facts.remote_signer:
+        return decision, []
+    holder, changes = fence.take(place.volume, place.labels)
+    if holder != place.volume:
+        decision = signing.decide(replace(facts, fence_holder=holder or "of nobody we know"), check_height)
+    return decision, changes
 
 
 def _genesis(
