@@ -32,7 +32,7 @@ METRICS = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/me
 
 
 @pytest.fixture(scope="module")
-def seen() -> dict[str, str]:
+def seen() -> dict[str, Any]:
     """What later tests need of earlier ones."""
     return {}
 
@@ -60,10 +60,9 @@ def is_ready(devnet: Devnet, name: str) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
-def deployments_begun(devnet: Devnet, name: str, consumer_id: str) -> int:
-    """Count in the log of a monitor's present pod how often the consumer's deployment began."""
-    plays = devnet.kubectl("logs", "--namespace", f"{name}-monitor", "monitor-0").split("PLAY [")
-    return sum(play.startswith("Consumer launched]") and f" consumer {consumer_id}]" in play for play in plays)
+def deployments_begun(devnet: Devnet, name: str) -> int:
+    """Count in the log of a monitor's present pod how often a deployment began. Playbooks run beside each other, so their lines are mixed."""
+    return devnet.kubectl("logs", "--namespace", f"{name}-monitor", "monitor-0").count("PLAY [Consumer launched]")
 
 
 def launch_is_on_its_way(devnet: Devnet, name: str, consumer_id: str) -> bool:
@@ -74,7 +73,7 @@ def launch_is_on_its_way(devnet: Devnet, name: str, consumer_id: str) -> bool:
     return any(entry["phase"] == "launched" and entry["put"] for entry in found)
 
 
-def deployed(devnet: Devnet, seen: dict[str, str]) -> bool:
+def deployed(devnet: Devnet, seen: dict[str, Any]) -> bool:
     """Tell whether alice's deployment has its receipt, of whichever attempt."""
     remembered = devnet.decision("alice", seen["consumer_id"])
     return remembered["event_outcome"] == "done" and remembered["event_uuid"] != seen["receipt_before"]
@@ -103,7 +102,7 @@ def no_right_to_store_keys(devnet: Devnet) -> Iterator[None]:
 
 
 def test_a_playbook_that_fails_is_tried_again_and_shown(
-    devnet: Devnet, seen: dict[str, str], no_right_to_store_keys: None
+    devnet: Devnet, seen: dict[str, Any], no_right_to_store_keys: None
 ) -> None:
     consumer_id = seen["consumer_id"] = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
     devnet.wait(
@@ -122,7 +121,7 @@ def test_a_playbook_that_fails_is_tried_again_and_shown(
     assert remembered["event_reason"][:60] in output
 
 
-def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[str, str]) -> None:
+def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[str, Any]) -> None:
     consumer_id = seen["consumer_id"]
     operators = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
     devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == operators, 120, "make logs")
@@ -138,13 +137,16 @@ def test_it_goes_on_by_itself_once_the_cause_is_gone(devnet: Devnet, seen: dict[
     devnet.kubectl("delete", "pod", "monitor-0", "--namespace", "bob-monitor", "--grace-period=1", "--ignore-not-found")
 
 
-def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, str]) -> None:
+def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict[str, Any]) -> None:
     consumer_id = seen["consumer_id"]
+    seen["begun_before"] = deployments_begun(devnet, "alice")
     devnet.set_spawn_time(consumer_id, 15)
     devnet.wait("the launch", lambda: launch_is_on_its_way(devnet, "alice", consumer_id), 150, "make logs")
     seen["receipt_before"] = devnet.decision("alice", consumer_id)["event_uuid"]
     devnet.wait("alice's node", lambda: devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}"), 120, "make logs")
-    devnet.wait("alice's deployment", lambda: deployments_begun(devnet, "alice", consumer_id) == 1, 120, "make logs")
+    devnet.wait(
+        "alice's deployment", lambda: deployments_begun(devnet, "alice") > seen["begun_before"], 120, "make logs"
+    )
     other = devnet.create_consumer("restart-2", spawn_in=3600)
     devnet.wait(
         "alice's decision on another consumer",
@@ -157,13 +159,11 @@ def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict
     assert not deployed(devnet, seen)
 
 
-def test_a_killed_rule_engine_runs_again_and_so_does_the_cut_playbook(devnet: Devnet, seen: dict[str, str]) -> None:
-    consumer_id = seen["consumer_id"]
-    before = pod(devnet, "alice")
+def test_a_killed_rule_engine_runs_again_and_so_does_the_cut_playbook(devnet: Devnet, seen: dict[str, Any]) -> None:
+    before, begun = pod(devnet, "alice"), deployments_begun(devnet, "alice")
+    assert begun == seen["begun_before"] + 1
     assert in_pod(devnet, "alice", KILL_ENGINE).split() == ["killed"]
-    devnet.wait(
-        "the deployment to run again", lambda: deployments_begun(devnet, "alice", consumer_id) == 2, 60, "make logs"
-    )
+    devnet.wait("the deployment to run again", lambda: deployments_begun(devnet, "alice") > begun, 150, "make logs")
     after = pod(devnet, "alice")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert [entry["restartCount"] for entry in after["status"]["containerStatuses"]] == [0]
@@ -175,7 +175,7 @@ def test_a_killed_rule_engine_runs_again_and_so_does_the_cut_playbook(devnet: De
     assert "ended by SIGKILL" in devnet.playbook("status", None, status_validator="alice")
 
 
-def test_a_monitor_that_is_stopped_finishes_its_playbook(devnet: Devnet, seen: dict[str, str]) -> None:
+def test_a_monitor_that_is_stopped_finishes_its_playbook(devnet: Devnet, seen: dict[str, Any]) -> None:
     consumer_id = seen["consumer_id"]
     before = pod(devnet, "alice")["metadata"]["uid"]
     devnet.kubectl("delete", "pod", "monitor-0", "--namespace", "alice-monitor", "--wait=false")
@@ -185,9 +185,9 @@ def test_a_monitor_that_is_stopped_finishes_its_playbook(devnet: Devnet, seen: d
     devnet.wait(
         "the next pod",
         lambda: is_ready(devnet, "alice") and pod(devnet, "alice")["metadata"]["uid"] != before,
-        150,
+        300,
         "make logs",
     )
-    assert deployments_begun(devnet, "alice", consumer_id) == 0
+    assert deployments_begun(devnet, "alice") == 0
     assert devnet.node_height("alice", consumer_id) >= 1
-    devnet.wait("bob's monitor", lambda: is_ready(devnet, "bob"), 120, "make logs")
+    devnet.wait("bob's monitor", lambda: is_ready(devnet, "bob"), 300, "make logs")
