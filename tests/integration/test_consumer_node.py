@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role consumer on a real provider and a real API server; its node runs as a process by the objects that the role made."""
+"""The role consumer on a real provider and a real API server; its node runs as a process by the objects that the role made.
+
+The tests build on each other and run in the order of this file: one consumer is staged, launched, looked at by a second monitor, loses its volume, is
+stopped and removed.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +45,14 @@ def memory(place: Place, consumer_id: str) -> dict[str, str]:
     return found["data"]
 
 
-def test_a_node_is_staged_launched_stopped_and_removed(place: Place, tmp_path: Path) -> None:
-    consumer_id = place.create_consumer(spawn_in=14)
+@pytest.fixture(scope="module")
+def seen() -> dict[str, str]:
+    """What later tests need of earlier ones: the consumer_id."""
+    return {}
+
+
+def test_a_node_is_staged_and_launched_and_signs(place: Place, tmp_path: Path, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer"] = place.create_consumer(spawn_in=14)
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
     place.opt_in(consumer_id)
 
@@ -103,32 +113,29 @@ def test_a_node_is_staged_launched_stopped_and_removed(place: Place, tmp_path: P
     assert another.ended() == 1
     assert "the data on this volume is that of consumer 7-somebody" in another.log.read_text()
 
-    place.converge("stop", consumer_id)
-    stopped = place.get("StatefulSet", "node", namespace, "apps/v1")
-    assert stopped is not None
-    assert stopped["spec"]["replicas"] == 0
-    assert place.get("PersistentVolumeClaim", "data", namespace) is not None
-    assert place.leftovers() == [(consumer_id, "half_made")]  # launched, and stopped by us alone
 
-    place.owner.remove(consumer_id)
-    wait_for("the deletion", lambda: place.phase(consumer_id) == "deleted")
-    assert place.leftovers() == [(consumer_id, "deleted")]
-    place.converge("delete", consumer_id)
-    assert place.get("Namespace", namespace, "") is None
-    assert place.cluster.select("Lease", MONITOR, api_version="coordination.k8s.io/v1") == []
-    assert held_key(place, consumer_id)  # kept, as long as evidence may come
-    kept_until = memory(place, consumer_id)["key_kept_until"]
-    assert place.leftovers() == []
-    place.converge("delete", consumer_id)
-    assert memory(place, consumer_id)["key_kept_until"] == kept_until
+def test_a_second_monitor_of_the_validator_does_not_sign(place: Place, seen: dict[str, str]) -> None:
+    """It runs for the same validator, under another name; first without the key, then with a copy of it."""
+    consumer_id = seen["consumer"]
+    second = {"interchain_validator": "second", "interchain_fence_namespace": MONITOR}
+    place.make_monitor("second-monitor")
+    result = place.converge("launch", consumer_id, **second)["launched"]
+    assert result["mode"] == "follow"
+    assert result["reasons"] == ["no consensus key for this consumer is held here"]
+    found = place.get("Secret", f"consumer-{consumer_id}-key", MONITOR)
+    assert found is not None
+    copied = {"name": f"consumer-{consumer_id}-key", "namespace": "second-monitor"}
+    place.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": copied, "data": found["data"]})
+    result = place.converge("launch", consumer_id, **second)["launched"]
+    assert result["mode"] == "follow"
+    assert "holds the fence of this key and chain" in result["reasons"][0]
+    assert list(secret(place, "keys", f"second-consumer-{consumer_id}")) == ["node_key.json"]
+    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
 
 
-def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path: Path) -> None:
-    consumer_id = place.create_consumer(spawn_in=6)
+def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path: Path, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer"]
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
-    place.opt_in(consumer_id)
-    place.await_launch(consumer_id)
-    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"  # stages it first
     claim = place.get("PersistentVolumeClaim", "data", namespace)
     assert claim is not None
     place.cluster.delete("PersistentVolumeClaim", "data", namespace)
@@ -170,6 +177,29 @@ def _answers(pod: Pod) -> bool:
     return True
 
 
+def test_a_node_is_stopped_and_removed(place: Place, seen: dict[str, str]) -> None:
+    consumer_id = seen["consumer"]
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.converge("stop", consumer_id)
+    stopped = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert stopped is not None
+    assert stopped["spec"]["replicas"] == 0
+    assert place.get("PersistentVolumeClaim", "data", namespace) is not None
+    assert place.leftovers() == [(consumer_id, "half_made")]  # launched, and stopped by us alone
+
+    place.owner.remove(consumer_id)
+    wait_for("the deletion", lambda: place.phase(consumer_id) == "deleted")
+    assert place.leftovers() == [(consumer_id, "deleted")]
+    place.converge("delete", consumer_id)
+    assert place.get("Namespace", namespace, "") is None
+    assert place.cluster.select("Lease", MONITOR, api_version="coordination.k8s.io/v1") == []
+    assert held_key(place, consumer_id)  # kept, as long as evidence may come
+    kept_until = memory(place, consumer_id)["key_kept_until"]
+    assert place.leftovers() == []
+    place.converge("delete", consumer_id)
+    assert memory(place, consumer_id)["key_kept_until"] == kept_until
+
+
 def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Place) -> None:
     consumer_id = place.create_consumer(spawn_in=6)
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
@@ -207,25 +237,3 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
     bank = json.loads(genesis["data"]["genesis.json"])["app_state"]["bank"]
     assert [entry["address"].split("1")[0] for entry in bank["balances"]] == ["other"]
     assert bank["supply"] == [{"denom": "uother", "amount": "100000000"}]
-
-
-def test_a_second_monitor_of_the_validator_does_not_sign(place: Place) -> None:
-    """It runs for the same validator, under another name; first without the key, then with a copy of it."""
-    consumer_id = place.create_consumer(spawn_in=6)
-    place.opt_in(consumer_id)
-    place.await_launch(consumer_id)
-    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
-    second = {"interchain_validator": "second", "interchain_fence_namespace": MONITOR}
-    place.make_monitor("second-monitor")
-    result = place.converge("launch", consumer_id, **second)["launched"]
-    assert result["mode"] == "follow"
-    assert result["reasons"] == ["no consensus key for this consumer is held here"]
-    found = place.get("Secret", f"consumer-{consumer_id}-key", MONITOR)
-    assert found is not None
-    copied = {"name": f"consumer-{consumer_id}-key", "namespace": "second-monitor"}
-    place.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": copied, "data": found["data"]})
-    result = place.converge("launch", consumer_id, **second)["launched"]
-    assert result["mode"] == "follow"
-    assert "holds the fence of this key and chain" in result["reasons"][0]
-    assert list(secret(place, "keys", f"second-consumer-{consumer_id}")) == ["node_key.json"]
-    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
