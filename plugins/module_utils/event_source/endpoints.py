@@ -237,8 +237,7 @@ class Endpoints:
                 # An endpoint that no longer has something says less than one that failed for now.
                 if failure is None or isinstance(failure, HeightNotAvailable):
                     failure = error
-        assert failure is not None
-        raise failure
+        raise failure or ChainUnreachable("no endpoint is configured")
 
     async def insist(
         self, what: str, read: Callable[[Node], Awaitable[Answer]], *, refusals: int | None = None

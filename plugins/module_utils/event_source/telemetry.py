@@ -76,7 +76,7 @@ class Telemetry:
         health_timeout: float = HEALTH_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        environment: Mapping[str, str] = os.environ,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not HAS_PROMETHEUS:
             raise InterchainError(
@@ -93,7 +93,7 @@ class Telemetry:
         self._endpoint = ""
         self._label_values: dict[str, set[str]] = {}
         self._make_figures()
-        self._note_restarts(environment)
+        self._note_restarts(os.environ if environment is None else environment)
 
     def _make_figures(self) -> None:
         def gauge(name: str, text: str, labels: Iterable[str] = ()) -> prometheus_client.Gauge:
