@@ -26,6 +26,8 @@ from tests.testbed.parts import CHAIN
 
 CUT_SECONDS = 1.0
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[Namespace]:
@@ -81,10 +83,7 @@ async def check(watch: Watch, node: Node) -> None:
     """Hold all that was sent against the chain, once the source has had the time to say what it has to."""
     started = await watch.start()
     found = await asyncio.to_thread(scan, node.url)
-    expected = len(found.transitions(started))
-    await watch.until(
-        f"{expected} transitions", lambda: sum(started < one[3] <= found.tip for one in watch.sent()) >= expected, 20
-    )
+    await watch.until(f"block {found.tip}", lambda: watch.has_all(found.transitions(started), found.tip), 60)
     await blocks_pass(node.url, 2)  # time in which something could be sent again
     watch.check(found.transitions(), found.tip)
 
