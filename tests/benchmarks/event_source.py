@@ -235,7 +235,7 @@ async def back_fill(folder: Path) -> list[Figure]:
         async with source(node.url, **args, metrics_port=port):
             start = await poll("the figures", lambda: max(metric(port, "height"), 0), 0.005)
             began = time.monotonic()
-            await poll("the back-fill", lambda: metric(port, "height") >= last, 0.01)
+            await poll("the back-fill", lambda: metric(port, "height") >= last, 0.05)
             rate = (last - start) / (time.monotonic() - began)
         after = await raw_gets(node.url, first, last)
     raw = (before + after) / 2

@@ -61,7 +61,7 @@ RULEBOOK = """\
             event_attempt: "{{{{ event.attempt }}}}"
 """
 
-# raw on the local connection starts no Python, so one more line in the log costs little.
+# raw on the local connection starts no Python, so one more line in the log costs little. The sleeps make it likely that a kill comes in between.
 PLAYBOOK = """\
 - name: Let an event take effect
   hosts: localhost
@@ -84,7 +84,7 @@ PLAYBOOK = """\
     - name: Begin
       ansible.builtin.raw: "echo 'began {{{{ line }}}}' >> {directory}/log"
     - name: Take effect
-      ansible.builtin.raw: "echo 'effect {{{{ line }}}}' >> {directory}/log"
+      ansible.builtin.raw: "sleep 0.5; echo 'effect {{{{ line }}}}' >> {directory}/log; sleep 0.5"
     - name: Tell the event source
       interchain.security.event_receipt:
         consumer_id: "{{{{ consumer_id | string }}}}"
@@ -293,6 +293,7 @@ async def test_every_transition_takes_effect_and_none_that_is_done_again(node: N
     for monitor in monitors:
         await monitor.kill(with_playbooks=True)
         check(monitor, expected, found.tip)
+    assert sum(monitor.count("began") - monitor.count("done") for monitor in monitors) > 0, "no kill has cut a playbook"
 
 
 def finished(monitor: Monitor, expected: list[Transition]) -> bool:
