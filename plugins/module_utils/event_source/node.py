@@ -36,6 +36,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.events imp
     Hints,
     hints,
     is_consumer_id,
+    is_quiet,
     parse_block_results,
     scan_block_results,
 )
@@ -162,6 +163,8 @@ class Node:
     async def hints(self, height: int) -> Hints:
         """Return what the events of a block ask to read back. ResultsDiscarded when the node keeps none."""
         body = await self._post("block_results", {"height": str(height)})
+        if is_quiet(body, height):
+            return Hints()
         if len(body) > LARGE_ANSWER and b'"result"' in body[:1000]:
             # Everything else of it stays unread, so its size costs no memory beyond its bytes.
             return scan_block_results(body)

@@ -56,6 +56,31 @@ def test_a_recorded_block_names_its_consumers(name: str, dirty: tuple[str, ...])
     assert events.scan_block_results(json.dumps(answer).encode()).everything is bool(dirty)
 
 
+@pytest.mark.parametrize(
+    ("name", "quiet"),
+    [
+        ("65_create_consumer_initialized", False),
+        ("68_opt_in_alice", True),
+        ("83_launch", False),
+        ("2051_launch_failed_silently", True),
+        ("2056_remove_consumer", False),
+    ],
+)
+def test_a_block_without_anything_of_interest_is_seen_at_a_glance(name: str, quiet: bool) -> None:
+    result = recorded(name)["result"]
+    height = int(result["height"])
+    as_sent = {"jsonrpc": "2.0", "id": 1, "result": {"height": result.pop("height"), **result}}
+    text = json.dumps(as_sent, separators=(",", ":"))
+    assert events.is_quiet(text.encode(), height) is quiet
+    assert events.is_quiet(f"{text}\n".encode(), height) is quiet
+    for other in (text[:-1], json.dumps(as_sent), json.dumps(as_sent["result"]), '{"error":{}}', "", "{}}"):
+        assert not events.is_quiet(other.encode(), height)
+    assert not events.is_quiet(text.encode(), height + 1)
+    # A stranger's text is no event.
+    quoted = {**as_sent, "result": {**as_sent["result"], "log": '{"type":"create_consumer"}'}}
+    assert events.is_quiet(json.dumps(quoted, separators=(",", ":")).encode(), height) is quiet
+
+
 def type_first(entry: dict[str, Any]) -> dict[str, Any]:
     return {"type": entry["type"], **entry} if "type" in entry else entry
 
