@@ -13,6 +13,7 @@ import itertools
 import multiprocessing
 import os
 import re
+import shutil
 import statistics
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import httpx
@@ -38,6 +40,7 @@ from tests.testbed.parts import CHAIN
 LAUNCHES = 24
 LAUNCH_SPACING = 1.0  # seconds
 BACK_FILL_BLOCKS = 1500
+BACK_FILL_ROUNDS = 5
 AT_ONCE = 16  # raw requests on their way at the same time
 IDLE_BLOCKS = 90
 IDLE_PACE = 0.1  # seconds between blocks; the sync interval is scaled alike, 30 blocks as with blocks of one second
@@ -86,8 +89,10 @@ async def poll(what: str, condition: Callable[[], Any], pause: float = 0.02) -> 
 def metric(port: int, name: str) -> float:
     """One figure of a running source; -1 while it does not answer."""
     try:
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-    except httpx.HTTPError:
+        # httpx would read all certificates first, which costs more than what is measured.
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
         return -1.0
     found = re.search(rf"^interchain_{name} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else -1.0
@@ -229,22 +234,29 @@ async def back_fill(folder: Path) -> list[Figure]:
         last = await poll("the node", lambda: height_of(node.url))
         await asyncio.sleep(3)
         last = height_of(node.url)
-        before = await raw_gets(node.url, first, last)
-        port = free_port()
-        began = time.monotonic()
-        async with source(node.url, **args, metrics_port=port):
-            start = await poll("the figures", lambda: max(metric(port, "height"), 0), 0.005)
-            began = time.monotonic()
-            await poll("the back-fill", lambda: metric(port, "height") >= last, 0.05)
-            rate = (last - start) / (time.monotonic() - began)
-        after = await raw_gets(node.url, first, last)
-    raw = (before + after) / 2
+        pairs = []
+        for number in range(BACK_FILL_ROUNDS):
+            again = folder / f"state-{number}"
+            shutil.copytree(state, again)
+            raw = await raw_gets(node.url, first, last)
+            pairs.append((await filled(node.url, {**args, "state_directory": str(again)}, last), raw))
+    rate, raw = sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
     return [
-        Figure("blocks filled", f"{last - start:.0f} of {last - first + 1}"),
+        Figure("blocks filled", f"{last - first + 1}, {len(pairs)} times"),
         Figure("raw pipelined GETs", f"{raw:.0f} blocks/s"),
         Figure("back-fill", f"{rate:.0f} blocks/s"),
-        Figure("back-fill / raw", f"{rate / raw:.2f}", ">= 0.7", rate / raw >= 0.7),
+        Figure("back-fill / raw, median", f"{rate / raw:.2f}", ">= 0.7", rate / raw >= 0.7),
     ]
+
+
+async def filled(url: str, args: dict[str, Any], last: int) -> float:
+    """Blocks per second of a source that goes on from its cursor."""
+    port = free_port()
+    async with source(url, **args, metrics_port=port):
+        start = await poll("the figures", lambda: max(metric(port, "height"), 0), 0.005)
+        began = time.monotonic()
+        await poll("the back-fill", lambda: metric(port, "height") >= last, 0.05)
+        return (last - start) / (time.monotonic() - began)
 
 
 # -- size -------------------------------------------------------------------------------------------------------------
