@@ -101,21 +101,21 @@ EXAMPLES = r"""
     name: validator
     keyring_dir: ~/.interchain-security-p
     keyring_passphrase_file: /run/secrets/keyring-passphrase
-    new_mnemonic_file: /root/validator.mnemonic
+    new_mnemonic_file: /etc/interchain/validator.mnemonic
 
 - name: Recover an account key as a Secret
   interchain.security.key:
     name: validator-account
     keyring_backend: kubernetes
     namespace: alice-monitor
-    mnemonic_file: /root/validator.mnemonic
+    mnemonic_file: /etc/interchain/validator.mnemonic
 
 - name: Export it, armored
   interchain.security.key:
     name: validator
     keyring_dir: ~/.interchain-security-p
     keyring_passphrase_file: /run/secrets/keyring-passphrase
-    export_file: /root/validator.armor
+    export_file: /etc/interchain/validator.armor
     export_passphrase_file: /run/secrets/export-passphrase
 
 - name: Make the P2P key of the validator's nodes

@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""State documents as ConfigMaps of a real API server."""
+"""What is kept in a cluster, on a real API server: state documents as ConfigMaps, keys as Secrets."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict, StateError
+from ansible_collections.interchain.security.plugins.module_utils.operations import key, key_info
+from ansible_collections.interchain.security.plugins.module_utils.runner import execute
 from ansible_collections.interchain.security.plugins.module_utils.state_store import ConfigMapStateStore
 from tests.integration.api_server import ApiServer
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ApiServer]:
-    made = ApiServer(tmp_path / "server")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    made = ApiServer(tmp_path_factory.mktemp("server"))
     try:
         made.start()
         yield made
@@ -56,3 +62,39 @@ def test_documents_are_config_maps_that_nobody_overwrites_unread(server: ApiServ
     assert store.documents("consumer-") == [changed]
     assert [entry.name for entry in store.documents("")] == ["consumer-7", "cursor"]
     store.close()
+
+
+MNEMONIC = "abandon " * 23 + "art"
+
+
+@pytest.mark.parametrize("kind", ["account", "consensus", "node"])
+def test_keys_are_secrets_that_are_made_once_and_removed_when_confirmed(
+    server: ApiServer, tmp_path: Path, kind: str
+) -> None:
+    def run(operation: ModuleType, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        given = {"keyring_backend": "kubernetes", "namespace": "default", "kubeconfig": str(server.kubeconfig)}
+        checked = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate({**given, "kind": kind, **arguments})
+        assert not checked.error_messages
+        return execute(operation, checked.validated_parameters, check)
+
+    name = f"key-of-{kind}"
+    source: dict[str, str] = {}
+    if kind == "account":
+        file = tmp_path / "mnemonic"
+        file.touch(mode=0o600)
+        file.write_text(MNEMONIC)
+        source = {"mnemonic_file": str(file)}
+    assert run(key_info, name=name)["keys"] == []
+    assert run(key, check=True, name=name, **source)["changed"]
+    assert run(key_info, name=name)["keys"] == []
+    made = run(key, name=name, **source)
+    assert made["changed"], made
+    assert not run(key, name=name, **source)["changed"]
+    (found,) = run(key_info, name=name)["keys"]
+    if kind == "account":
+        assert found["address"] == "cosmos1r5v5srda7xfth3hn2s26txvrcrntldjumt8mhl"
+        assert "abandon" not in json.dumps([made, found])
+    assert run(key, name=name, state="absent").get("failed")
+    assert run(key, name=name, state="absent", confirm=True)["changed"]
+    assert not run(key, name=name, state="absent", confirm=True)["changed"]
+    assert run(key_info, name=name)["keys"] == []
