@@ -50,7 +50,7 @@ RULEBOOK = """\
       condition: event.type == "phase_changed"
       action:
         run_playbook:
-          name: "{directory}/effect.yml"
+          name: "{directory}/project/effect.yml"
           lock: "consumer-{{{{ event.consumer_id }}}}"
           extra_vars:
             consumer_id: "{{{{ event.consumer_id }}}}"
@@ -127,7 +127,9 @@ class Monitor:
         (self.directory / "log").touch()
         names = {"directory": self.directory, "url": self.url, "chain_id": CHAIN_ID}
         (self.directory / "rulebook.yml").write_text(RULEBOOK.format(**names))
-        (self.directory / "effect.yml").write_text(PLAYBOOK.format(**names))
+        # In a folder of its own: the rule engine copies all that lies beside a playbook, and files of the state come and go.
+        (self.directory / "project").mkdir()
+        (self.directory / "project/effect.yml").write_text(PLAYBOOK.format(**names))
         (self.directory / "inventory.yml").write_text(INVENTORY)
 
     async def start(self) -> None:
