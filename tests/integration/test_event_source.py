@@ -113,7 +113,7 @@ async def test_the_life_of_consumers_on_a_real_chain(node: Node, tmp_path: Path)
         await watcher.until(("0", "none", "initialized"))
         await asyncio.to_thread(node.transact, "opt-in", "0")
         await watcher.until(("0", "initialized", "launched"))
-        await asyncio.to_thread(node.create_consumer, datetime.now(UTC) + timedelta(seconds=5))
+        await asyncio.to_thread(node.create_consumer, datetime.now(UTC) + timedelta(seconds=15))
         await watcher.until(("1", "initialized", "registered"))
         assert watcher.phases("1") == [("none", "initialized"), ("initialized", "registered")]
 
