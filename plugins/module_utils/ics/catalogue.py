@@ -41,11 +41,6 @@ class BaseGenesis:
     file: str = ""
     config_map: tuple[str, str, str] | None = None
 
-    @property
-    def from_init(self) -> bool:
-        """Whether the binary makes it."""
-        return not (self.url or self.file or self.config_map)
-
 
 @dataclass(frozen=True)
 class Entry:

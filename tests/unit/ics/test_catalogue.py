@@ -22,7 +22,7 @@ def entry(*catalogue: Any, **changes: str) -> Entry:
 def test_without_a_catalogue_it_is_the_demo_chain() -> None:
     assert entry() == Entry()
     assert entry().binary == "interchain-security-cd"
-    assert entry().base_genesis.from_init
+    assert entry().base_genesis == BaseGenesis("", "", None)
 
 
 @pytest.mark.parametrize(
