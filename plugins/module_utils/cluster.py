@@ -170,9 +170,9 @@ class Cluster:
             )
 
     def merge(self, definition: Mapping[str, Any]) -> Change:
-        """Set the fields that the definition names (merge patch); make the object where there is none. Other fields stay."""
+        """Set the fields that the definition names (merge patch; None removes one); make the object where there is none. Others stay."""
         kind, name, namespace, resource = self._target(definition)
-        made = self.create(definition)
+        made = self.create(_without_none(definition))
         if made.changed:
             return made
         with _reported("change", kind, name, namespace):
@@ -245,6 +245,9 @@ class Cluster:
         return applied
 
     def _patch(self, resource: Any, before: dict[str, Any] | None, definition: Mapping[str, Any]) -> Change:
+        if before is not None and _holds(before, definition):
+            return _change(before, before)
+
         def write() -> dict[str, Any]:
             patched: dict[str, Any] = resource.patch(
                 body=dict(definition),
@@ -295,6 +298,24 @@ def merge_changes(changes: Sequence[Change]) -> dict[str, Any]:
         "changed": bool(changed),
         "diff": {"before": [change.before for change in changed], "after": [change.after for change in changed]},
     }
+
+
+def _without_none(value: Any) -> Any:
+    """Return a definition without the fields that it removes."""
+    if isinstance(value, Mapping):
+        return {name: _without_none(content) for name, content in value.items() if content is not None}
+    return value
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Does an object have all that a merge patch names, so that it would change nothing?"""
+    if isinstance(wanted, Mapping):
+        given = found if isinstance(found, Mapping) else {}
+        return all(
+            given.get(name) is None if content is None else name in given and _holds(given[name], content)
+            for name, content in wanted.items()
+        )
+    return bool(found == wanted)
 
 
 def _configuration(kubeconfig: str | None) -> Any:

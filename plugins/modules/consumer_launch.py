@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: consumer_launch
-short_description: Prepare the start of a launched consumer chain's node
+short_description: Start the node of a launched consumer chain
 version_added: 0.1.0
 description:
   - Decides whether the validator's node signs the chain, follows it without signing, or is not started, and says why.
-  - Writes the genesis and the node's keys into its namespace, and what was decided into the monitor's. The role C(consumer) makes the node from the result.
+  - Writes the genesis, the node's keys and its settings into its namespace, and what was decided into the monitor's; then lets the node run.
+    What needs no genesis is there already, made by the role C(consumer).
   - The consensus key gets into the node's namespace only while the node's volume holds the fence of that key and chain, a Lease.
+  - A chain that launched more than a minute ago and was never signed from here is followed first, see O(watch_timeout).
   - A genesis that is there is kept.
 extends_documentation_fragment:
   - interchain.security.provider
@@ -40,44 +42,27 @@ options:
     description:
       - Namespace of the fences. All monitors that run for the validator in this cluster must share it. The default is O(monitor_namespace).
     type: str
-  genesis_profile:
-    description: Which accounts are funded, see M(interchain.security.consumer_genesis).
-    type: str
-    choices: [relayers, ics-operator]
-    default: relayers
-  address_prefix:
-    description: Bech32 prefix of accounts on the consumer.
-    type: str
-    default: consumer
-  denom:
-    description: Denom of the relayer accounts, unless the consumer's metadata states one.
-    type: str
-    default: stake
-  relayer_amount:
-    description: Amount that each relayer account holds, unless the consumer's metadata states one.
-    type: str
-    default: "100000000"
-  double_sign_check_height:
-    description:
-      - Blocks to look back for an own signature before the node joins consensus. With a third of the chain's power or more it is off.
-    type: int
-    default: 10
-  remote_signer_public_key:
-    description:
-      - Public key (base64) of the remote signer that holds the validator's consensus key for this consumer. Then no key goes into the cluster.
-    type: str
-    default: ''
   wait_timeout:
     description: Seconds to wait for the launch of a consumer that is initialized.
     type: int
     default: 0
+  watch_timeout:
+    description:
+      - Seconds to look whether anybody else signs with the key, for a chain that launched a while ago and was never signed from here. The node
+        signs once nobody was seen to. With 0 it follows, until the module runs again with a longer time.
+    type: int
+    default: 0
+  sweep:
+    description: Whether all other nodes of the validator are started too that are staged and whose chains have launched.
+    type: bool
+    default: false
   kubeconfig:
     description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Prepare the start
+- name: Start the node
   interchain.security.consumer_launch:
     provider_rpc_url: http://127.0.0.1:26657
     consumer_id: "0"
@@ -113,6 +98,10 @@ reasons:
   type: list
   elements: str
   returned: when staged
+watching:
+  description: Whether the node follows until it was seen that nobody else signs with the key.
+  type: bool
+  returned: when staged
 assign_key:
   description: Whether the key held here has yet to be assigned on the provider.
   type: bool
@@ -129,16 +118,8 @@ genesis_hash:
   description: SHA-256 of the genesis, in hex.
   type: str
   returned: unless mode is stay_out
-genesis_parts:
-  description: Number of ConfigMaps that hold the compressed genesis; 0 when it is in one as it is.
-  type: int
-  returned: unless mode is stay_out
-owner_mark:
-  description: What is written on the volume at the first start, so that no other consumer's sign state is ever used.
-  type: str
-  returned: unless mode is stay_out
-external_host:
-  description: Address of the P2P Service.
+external_address:
+  description: Host and port of the P2P Service.
   type: str
   returned: unless mode is stay_out
 p2p_peers:
@@ -155,6 +136,11 @@ volume:
   description: uid of the volume's claim.
   type: str
   returned: unless mode is stay_out
+swept:
+  description: The other nodes that were started or could not be, with C(consumer_id), C(changed) and C(reason).
+  type: list
+  elements: dict
+  returned: when O(sweep) is true and the consumer is launched
 """
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_launch as operation

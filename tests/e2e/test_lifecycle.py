@@ -249,7 +249,16 @@ def test_injections_are_data(devnet: Devnet, seen: dict[str, str]) -> None:
             devnet.kubectl("get", kind, "--namespace", f"alice-consumer-{consumer_id}", "--output", "json")
         )
         names += [entry["metadata"]["name"] for entry in listed["items"]]
-    assert sorted(set(names)) == ["base-genesis", "config", "genesis", "keys", "kube-root-ca.crt", "node", "p2p"]
+    assert sorted(set(names)) == [
+        "base-genesis",
+        "config",
+        "genesis",
+        "keys",
+        "kube-root-ca.crt",
+        "node",
+        "p2p",
+        "settings",
+    ]
 
 
 def test_a_used_port_is_a_reason_to_stay_out_and_a_launch_without_opt_ins_is_reported(

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -340,7 +341,8 @@ class Pod:
         self._place, self._namespace, self._home = place, f"{VALIDATOR}-consumer-{consumer_id}", home
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._p2p = free_port()
+        self._p2p, self.signer_port = free_port(), free_port()
+        self._mounted = home.with_suffix(".mounted")
         self.log = home.with_suffix(".log")
 
     def stage(self) -> None:
@@ -356,40 +358,41 @@ class Pod:
         assert stateful_set is not None
         pod = stateful_set["spec"]["template"]["spec"]
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        container = pod["containers"][0]
-        for mount in container["volumeMounts"]:
-            if "subPath" in mount:
-                target = self._home / Path(mount["mountPath"]).relative_to("/home/node")
-                target.unlink(missing_ok=True)
-                target.write_bytes(self._content(volumes[mount["name"]], mount["subPath"]))
-        config = self._home / "config/config.toml"
+        for name in ("config", "keys", "genesis"):
+            self._mount(self._mounted / name, volumes[name])
+        config = self._mounted / "config/config.toml"
         text = config.read_text().replace("tcp://0.0.0.0:26657", f"tcp://{self.url.removeprefix('http://')}")
+        text = text.replace("tcp://0.0.0.0:26659", f"tcp://127.0.0.1:{self.signer_port}")
         config.write_text(text.replace("tcp://0.0.0.0:26656", f"tcp://127.0.0.1:{self._p2p}"))
-        app = self._home / "config/app.toml"
+        app = self._mounted / "config/app.toml"
         app.write_text(re.sub(r"enable = true", "enable = false", app.read_text()))
-        self._process = self._run(container)
+        self._process = self._run(pod["containers"][0])
 
     def _run(self, container: dict[str, Any]) -> subprocess.Popen[bytes]:
         environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
         environment.update(NODE_HOME=str(self._home), NODE_BINARY=str(self._place.program), PATH=os.environ["PATH"])
+        environment.update(
+            {f"NODE_{name.upper()}": str(self._mounted / name) for name in ("config", "keys", "genesis")}
+        )
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 container["command"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
-    def _content(self, volume: dict[str, Any], key: str) -> bytes:
-        if "secret" in volume:
-            found = self._place.get("Secret", volume["secret"]["secretName"], self._namespace)
-            assert found is not None
-            return base64.b64decode(found["data"][key])
-        name = (
-            volume["configMap"]["name"]
-            if "configMap" in volume
-            else volume["projected"]["sources"][0]["configMap"]["name"]
-        )
-        found = self._place.get("ConfigMap", name, self._namespace)
-        assert found is not None
-        return str(found["data"][key]).encode()
+    def _mount(self, directory: Path, volume: dict[str, Any]) -> None:
+        """Put the files of a Secret, a ConfigMap or several ConfigMaps into a directory, as the kubelet does."""
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        sources = [("Secret", volume["secret"]["secretName"], False)] if "secret" in volume else []
+        listed = [volume] if "configMap" in volume else volume.get("projected", {}).get("sources", [])
+        sources += [("ConfigMap", one["configMap"]["name"], one["configMap"].get("optional", False)) for one in listed]
+        for kind, name, optional in sources:
+            found = self._place.get(kind, name, self._namespace)
+            assert found is not None or optional, f"{kind} {name} is not there"
+            for part, content in ((found or {}).get("data") or {}).items():
+                (directory / part).write_bytes(base64.b64decode(content) if kind == "Secret" else content.encode())
+            for part, content in ((found or {}).get("binaryData") or {}).items():
+                (directory / part).write_bytes(base64.b64decode(content))
 
     def ended(self) -> int | None:
         """Return the exit code of a container that has ended."""

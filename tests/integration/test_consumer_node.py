@@ -150,10 +150,6 @@ def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path:
     assert result["launched"]["mode"] == "follow"
     assert "the volume with the sign state of this key is gone" in result["launched"]["reasons"][0]
     assert list(secret(place, "keys", namespace)) == ["node_key.json"]
-    node = place.get("StatefulSet", "node", namespace, "apps/v1")
-    assert node is not None
-    mounts = node["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert not [mount for mount in mounts if "priv_validator_key" in mount["mountPath"]]
     assert config_of(place, consumer_id)["priv_validator_state_file"] == "data/idle_state.json"
     assert memory(place, consumer_id)["volume"] == claim["metadata"]["uid"]  # the volume that signed is not forgotten
 

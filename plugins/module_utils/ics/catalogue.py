@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM, PROFILES
 
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 BINARY = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._/-]{0,127}")
@@ -27,7 +27,6 @@ HASH = re.compile(r"([0-9a-f]{2}){1,64}")
 OWNER = re.compile(r"[a-z]{1,20}1[02-9ac-hj-np-z]{38,58}")
 CONSUMER_ID = re.compile(r"0|[1-9][0-9]{0,19}")
 MATCHES = ("consumer_id", "binary_hash", "owner")  # the closest first
-GENESIS_PROFILES = ("relayers", "ics-operator")
 
 
 @dataclass(frozen=True)
@@ -150,8 +149,8 @@ def _amount(where: str, value: Any) -> str:
 
 
 def _profile(where: str, value: Any) -> str:
-    if value not in GENESIS_PROFILES:
-        raise InvalidInput(f"{where} must be one of {', '.join(GENESIS_PROFILES)}, not {str(value)[:40]!r}")
+    if value not in PROFILES:
+        raise InvalidInput(f"{where} must be one of {', '.join(PROFILES)}, not {str(value)[:40]!r}")
     return str(value)
 
 

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 LARGEST_AMOUNT = 10**30
 METADATA_KEY = "interchain_security"
+PROFILES = ("relayers", "ics-operator")
 
 # The one account that the monitor ics-operator funds. Its key is publicly known, so only chains shared with that monitor take this profile.
 ICS_OPERATOR_ACCOUNT = "consumer1r5v5srda7xfth3hn2s26txvrcrntldju7725yc"
@@ -46,6 +47,27 @@ class Funding:
             raise InvalidInput(f"the relayer amount must lie between 1 and {LARGEST_AMOUNT}")
         if not DENOM.fullmatch(self.denom):
             raise InvalidInput(f"not a denom: {self.denom[:60]!r}")
+
+
+@dataclass(frozen=True)
+class GenesisSettings:
+    """What the operator says of a chain's genesis."""
+
+    profile: str
+    address_prefix: str
+    funding: Funding
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> GenesisSettings:
+        """Read genesis_profile, address_prefix, denom and relayer_amount; InvalidInput by their names."""
+        if values["genesis_profile"] not in PROFILES:
+            raise InvalidInput(f"genesis_profile must be one of {', '.join(PROFILES)}")
+        if not re.fullmatch(r"[a-z]{1,20}", values["address_prefix"]):
+            raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
+        if not re.fullmatch(r"[0-9]{1,31}", values["relayer_amount"]):
+            raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
+        funding = Funding(int(values["relayer_amount"]), values["denom"])
+        return cls(values["genesis_profile"], values["address_prefix"], funding)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ What keeps two signers of one key apart, from the outside in:
 
 * the chain: it names one key per validator and consumer; a monitor that does not hold that key runs a node that cannot sign;
 * the fence: a Lease named by key and chain, held by one volume; only while it is held does the consumer's namespace have the Secret
-  with the key, and a pod cannot start without that Secret;
+  with the key, and a pod that is to sign does not start without it;
+* the watch: who comes late to a chain that he never signed follows it first and looks whether anybody else signs with his key;
 * the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
 * a StatefulSet of one replica: the old pod is gone before the new one starts;
-* the volume: its owner is written on it, and the node's init container ends when it is another's; the database on it lets one process in;
+* the volume: its owner is written on it, and the node does not start on another's; the database on it lets one process in;
 * the sign state on that volume, which the node itself keeps;
 * ``double_sign_check_height``: the node looks for own signatures in the newest blocks before it joins consensus.
 """
@@ -22,6 +23,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LATE_SECONDS = 60.0  # of block time after the launch
+
 
 class Mode(enum.Enum):
     """What the node of a launched consumer does."""
@@ -31,6 +34,14 @@ class Mode(enum.Enum):
     STAY_OUT = "stay_out"  # no node
 
 
+class Sighting(enum.Enum):
+    """What a node that follows the chain has seen of the key held here."""
+
+    UNKNOWN = "unknown"  # it has not seen the chain's newest blocks (yet)
+    NOBODY = "nobody"  # nobody signs with it
+    SOMEBODY = "somebody"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known when the node of a launched consumer is to be started. Public keys in base64, empty for none; powers are votes.
@@ -38,7 +49,8 @@ class Facts:
     ``initial_key`` is this validator's key in the chain's initial set (empty: not a member), ``assigned_key`` the key assigned to it on
     the provider by now. ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
     ``recorded_key`` and ``recorded_volume`` are what signed here before. ``same_key_chains`` maps the other consumers that are signed
-    with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does.
+    with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does. ``age`` is how
+    many seconds of block time ago the chain launched; ``sighting`` counts for a chain that was never signed from here.
     """
 
     consumer_id: str
@@ -59,18 +71,22 @@ class Facts:
     recorded_check: int = 0
     remote_signer: bool = False
     same_key_chains: Mapping[str, str] = field(default_factory=dict)
+    age: float = 0.0
+    sighting: Sighting = Sighting.UNKNOWN
 
 
 @dataclass(frozen=True)
 class Decision:
     """What the node does and why; every reason is one sentence without its full stop.
 
-    ``assign_key``: the held key has yet to be assigned on the provider. ``double_sign_check_height`` is in blocks.
+    ``assign_key``: the held key has yet to be assigned on the provider. ``watch``: the node follows until it has seen whether anybody
+    signs with the held key. ``double_sign_check_height`` is in blocks.
     """
 
     mode: Mode
     reasons: tuple[str, ...]
     assign_key: bool = False
+    watch: bool = False
     double_sign_check_height: int = 0
 
 
@@ -84,6 +100,8 @@ def decide(facts: Facts, check_height: int) -> Decision:
     follow = _reasons_not_to_sign(facts)
     if follow:
         return Decision(Mode.FOLLOW, tuple(follow), assign_key=late and not facts.held_key)
+    if _is_late(facts) and facts.sighting is not Sighting.NOBODY:
+        return _watched(facts)
     if facts.initial_key == facts.held_key:
         reason = "the validator is in the initial set of the chain with the key held here"
     elif facts.assigned_key == facts.held_key:
@@ -99,6 +117,29 @@ def decide(facts: Facts, check_height: int) -> Decision:
         assign_key=late,
         double_sign_check_height=_check_height(facts, check_height),
     )
+
+
+def _is_late(facts: Facts) -> bool:
+    """May somebody else have signed this chain with the held key before this cluster does for the first time?
+
+    A chain whose only validator is this one has nobody to hear that from: there the fence has to do.
+    """
+    alone = bool(facts.initial_key) and facts.own_power == facts.total_power
+    signed_here = facts.fence_holder or facts.recorded_key
+    return not facts.remote_signer and not signed_here and facts.age > LATE_SECONDS and not alone
+
+
+def _watched(facts: Facts) -> Decision:
+    if facts.sighting is Sighting.SOMEBODY:
+        reason = (
+            "another node signs the chain with the key held here: stop it and move its volume here, or assign a new key"
+        )
+        return Decision(Mode.FOLLOW, (reason,))
+    reason = (
+        f"the chain launched {facts.age:.0f} s ago and was never signed from here: the node follows it until it has seen that nobody else "
+        "signs with the key held here"
+    )
+    return Decision(Mode.FOLLOW, (reason,), watch=True)
 
 
 def fence_name(public_key: str, chain_id: str) -> str:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,12 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
-from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import GENESIS_PROFILES
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import Launch, launch_of
 
 GENESIS_OPTIONS: dict[str, Any] = {
-    "genesis_profile": {"type": "str", "choices": list(GENESIS_PROFILES), "default": "relayers"},
+    "genesis_profile": {"type": "str", "choices": list(genesis.PROFILES), "default": "relayers"},
     "address_prefix": {"type": "str", "default": "consumer"},
     "denom": {"type": "str", "default": "stake"},
     "relayer_amount": {"type": "str", "default": "100000000"},
@@ -39,7 +36,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return the genesis as canonical text with its content hash."""
     consumer_id = checked_consumer_id(params["consumer_id"])
     text, source = _base(params)
-    settings = GenesisSettings.of(params)
+    settings = genesis.GenesisSettings.of(params)
     launch = launch_of(connection.provider_client(params), consumer_id)
     built = build(launch, text, source, settings)
     return {
@@ -60,26 +57,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class GenesisSettings:
-    """What the operator says of a chain's genesis."""
-
-    profile: str
-    address_prefix: str
-    funding: genesis.Funding
-
-    @classmethod
-    def of(cls, params: dict[str, Any]) -> GenesisSettings:
-        """Read the options of GENESIS_OPTIONS; InvalidInput by their names."""
-        if not re.fullmatch(r"[a-z]{1,20}", params["address_prefix"]):
-            raise InvalidInput("address_prefix must be 1 to 20 lower-case letters, e.g. consumer")
-        if not re.fullmatch(r"[0-9]{1,31}", params["relayer_amount"]):
-            raise InvalidInput("relayer_amount must be a whole number of the denom, as text")
-        funding = genesis.Funding(int(params["relayer_amount"]), params["denom"])
-        return cls(params["genesis_profile"], params["address_prefix"], funding)
-
-
-def build(launch: Launch, base: str, source: str, settings: GenesisSettings) -> genesis.ConsumerGenesis:
+def build(launch: Launch, base: str, source: str, settings: genesis.GenesisSettings) -> genesis.ConsumerGenesis:
     """Build the genesis of a launched consumer from the text of its base genesis; ``source`` says where that is from."""
     consumer = launch.consumer
     if consumer.spawn_time is None:

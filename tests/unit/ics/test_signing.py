@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import (
     Facts,
     Mode,
+    Sighting,
     decide,
     fence_name,
     owner_mark,
@@ -124,6 +125,40 @@ def test_a_remote_signer_keeps_its_own_state() -> None:
     assert decide(replace(moved, assigned_key="OTHER"), 10).mode is Mode.FOLLOW
 
 
+LATE = replace(FIRST_START, age=61.0)
+
+
+def test_who_comes_late_watches_before_he_signs() -> None:
+    decision = decide(LATE, 10)
+    assert decision.mode is Mode.FOLLOW
+    assert decision.watch
+    assert "launched 61 s ago and was never signed from here" in decision.reasons[0]
+    assert decide(replace(LATE, sighting=Sighting.NOBODY), 10).mode is Mode.SIGN
+    seen = decide(replace(LATE, sighting=Sighting.SOMEBODY), 10)
+    assert seen.mode is Mode.FOLLOW
+    assert not seen.watch
+    assert "another node signs the chain with the key held here" in seen.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"age": 60.0},  # nobody can be much quicker than this
+        {"fence_holder": "volume-1"},  # it signed from here
+        {"recorded_key": "OLD", "recorded_volume": "volume-1"},  # another key did
+        {"own_power": 100},  # there is nobody to hear of others from
+        {"remote_signer": True},  # it keeps its own state
+    ],
+)
+def test_who_need_not_watch(change: dict[str, Any]) -> None:
+    assert decide(replace(LATE, **change), 10).mode is Mode.SIGN
+
+
+def test_a_reason_not_to_sign_goes_before_the_watch() -> None:
+    assert not decide(replace(LATE, held_key=""), 10).watch
+    assert not decide(replace(LATE, chain_id="provider-1"), 10).watch
+
+
 KEYS = st.sampled_from(["", "OWN", "OTHER", "PROVIDER"])
 VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
 
@@ -145,6 +180,10 @@ VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
         fence_holder=VOLUMES,
         started_before=st.booleans(),
         same_key_chains=st.sampled_from([{}, {"7": "demo-1"}]),
+        own_power=st.sampled_from([0, 1]),
+        total_power=st.just(3),
+        age=st.sampled_from([0.0, 1000.0]),
+        sighting=st.sampled_from(Sighting),
     )
 )
 def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
@@ -158,6 +197,8 @@ def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
         assert (facts.assigned_key or facts.initial_key or facts.held_key) in (facts.held_key, facts.provider_key)
         assert not facts.same_key_chains
         assert facts.chain_id != facts.provider_chain_id
+        signed_here = facts.fence_holder or facts.recorded_key
+        assert facts.age < 60 or signed_here or facts.sighting is Sighting.NOBODY
 
 
 def test_names_show_nothing_of_a_strangers_text() -> None:

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Start the node of a launched consumer that is staged: its genesis, whether it signs, its keys, and what the monitor remembers of that.
+
+The order is what makes a cut run harmless: the fence before the key, the key and the memory before the node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+    Change,
+    Cluster,
+    merge_changes,
+)
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    ClusterError,
+    ConsumerNotFound,
+    HeightNotAvailable,
+    InvalidInput,
+    QueryFailed,
+)
+from ansible_collections.interchain.security.plugins.module_utils.fence import Fence
+from ansible_collections.interchain.security.plugins.module_utils.genesis_store import GenesisStore
+from ansible_collections.interchain.security.plugins.module_utils.ics import node_settings, signing
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import Signer, StagedSettings
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers, peers_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_genesis import build
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import Launch, launch_of
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
+from ansible_collections.interchain.security.plugins.module_utils.place import (
+    BASE_GENESIS,
+    GENESIS,
+    KEY_FILE,
+    NODE_KEY_FILE,
+    Place,
+    look,
+)
+
+HASH = "interchain-security/genesis-hash"
+SIGNER = "interchain-security/signer"
+GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose nodes they are, and where that validator's monitor keeps its keys, its memory and its fences."""
+
+    validator: str
+    operator_address: str
+    monitor_namespace: str
+    fence_namespace: str
+
+
+class Launcher:
+    """Starts consumers' nodes; several threads may use one. Running it again changes nothing, and it can be cut anywhere."""
+
+    def __init__(self, client: ProviderClient, cluster: Cluster, owner: Owner) -> None:
+        self._client, self._cluster, self._owner = client, cluster, owner
+        status = client.status()
+        self._provider_chain_id = status.chain_id
+        self._block_time: datetime = status.latest_block_time
+        self._validators = client.validators()
+
+    def start(self, consumer: Consumer, sighting: signing.Sighting = signing.Sighting.UNKNOWN) -> dict[str, Any]:
+        """Start the node, if it may, and return what was decided and done. ``consumer`` is launched."""
+        place = look(self._cluster, self._owner.validator, self._owner.monitor_namespace, consumer.consumer_id)
+        if place.missing or place.settings is None:
+            return {"changed": False, "staged": False, "missing": place.missing}
+        staged = StagedSettings.parse(place.settings)
+        launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
+        held = staged.remote_signer_public_key or place.held_key
+        fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
+        facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting)
+        decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
+        result = {
+            "staged": True,
+            "missing": [],
+            "mode": decision.mode.value,
+            "reasons": list(decision.reasons),
+            "watching": decision.watch,
+        }
+        if decision.mode is signing.Mode.STAY_OUT:
+            stay_out = {"decision": "stay_out", "reason": decision.reasons[0], "phase": "launched"}
+            changes.append(self._remember(place, stay_out))
+            return {**result, **merge_changes(changes)}
+
+        signer = Signer.NONE
+        if decision.mode is signing.Mode.SIGN:
+            signer = Signer.REMOTE if facts.remote_signer else Signer.LOCAL
+        genesis_hash, written = self._genesis(place, launch, staged)
+        found = self._peers(launch, consumer)
+        start = node_settings.StartSettings(
+            owner_mark=signing.owner_mark(consumer.consumer_id, consumer.chain_id),
+            signer=signer,
+            double_sign_check_height=decision.double_sign_check_height,
+            external_address=place.external_address,
+            peers=found.addresses,
+        )
+        changes += [
+            *written,
+            self._write_keys(place, signer),
+            self._remember(place, _memory(place, facts, decision, genesis_hash, signer)),
+            self._write_config(place, node_settings.files(staged, start)),
+            self._run(place, f"{signer.value}-{hashlib.sha256(held.encode()).hexdigest()[:12]}"),
+        ]
+        launched = self._client.consumer(consumer.consumer_id).phase is Phase.LAUNCHED
+        if not launched:  # it was stopped in this very moment, and whoever stops its node may have come before us
+            changes.append(self._cluster.patch(_stateful_set(place, {"replicas": 0})))
+        return {
+            **result,
+            **merge_changes(changes),
+            "launched": launched,
+            "assign_key": decision.assign_key,
+            "consensus_public_key": held or None,
+            "double_sign_check_height": decision.double_sign_check_height,
+            "genesis_hash": genesis_hash,
+            "external_address": place.external_address,
+            "p2p_peers": list(found.addresses),
+            "skipped_peers": [{"operator_address": name, "reason": reason} for name, reason in found.skipped.items()],
+            "volume": place.volume,
+        }
+
+    # -- what is known -----------------------------------------------------------------------------------------------------
+
+    def _own(self) -> Validator:
+        operator = self._owner.operator_address
+        for validator in self._validators:
+            if validator.operator_address == operator:
+                return validator
+        raise InvalidInput(f"operator_address: {operator[:80]} is no validator of the provider chain")
+
+    def _launch(self, consumer_id: str, *, started_before: bool) -> Launch | None:
+        """Read the launch. For a node that has its genesis it may be gone: the provider keeps the state of its heights for a time only."""
+        tries = GENESIS_TRIES
+        while True:
+            tries -= 1
+            try:
+                return launch_of(self._client, consumer_id)
+            except HeightNotAvailable:
+                if started_before:
+                    return None
+                raise
+            except QueryFailed:
+                if tries <= 0:
+                    raise
+                time.sleep(GENESIS_RETRY_SECONDS)
+
+    def _facts(
+        self,
+        place: Place,
+        staged: StagedSettings,
+        consumer: Consumer,
+        launch: Launch | None,
+        held: str,
+        holder: str,
+        sighting: signing.Sighting,
+    ) -> signing.Facts:
+        own = self._own()
+        members = launch.validators if launch else ()
+        mine = next((member for member in members if member.operator_address == own.operator_address), None)
+        memory = place.memory
+        spawned = consumer.spawn_time or self._block_time
+        return signing.Facts(
+            consumer_id=consumer.consumer_id,
+            chain_id=consumer.chain_id,
+            provider_chain_id=self._provider_chain_id,
+            provider_key=public_key_base64(own.consensus_public_key),
+            initial_key=mine.consumer_public_key if mine else "",
+            assigned_key=self._client.consumer_keys(consumer.consumer_id).get(consensus_address(own), ""),
+            held_key=held,
+            has_node_key=NODE_KEY_FILE in place.node_key_data,
+            volume=place.volume,
+            recorded_key=memory.get("signing_key", ""),
+            recorded_volume=memory.get("volume", ""),
+            fence_holder=holder,
+            own_power=mine.power if mine else 0,
+            total_power=sum(member.power for member in members),
+            started_before=place.genesis is not None,
+            recorded_check=_number(memory.get("double_sign_check_height", "")),
+            remote_signer=bool(staged.remote_signer_public_key),
+            same_key_chains=self._twins(place, held),
+            age=(self._block_time - spawned).total_seconds(),
+            sighting=sighting,
+        )
+
+    def _twins(self, place: Place, held: str) -> dict[str, str]:
+        """Return the other consumers that were signed here with the same key, with the chain_ids that they have on the provider."""
+        if not held:
+            return {}
+        selector = f"interchain-security/validator={self._owner.validator},interchain-security/consumer-id"
+        twins = {}
+        for memory in self._cluster.select("ConfigMap", place.monitor_namespace, selector):
+            other = memory["metadata"]["labels"]["interchain-security/consumer-id"]
+            if other != place.consumer_id and (memory.get("data") or {}).get("signing_key") == held:
+                with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
+                    twins[other] = self._client.consumer(other).chain_id
+        return twins
+
+    def _peers(self, launch: Launch | None, consumer: Consumer) -> Peers:
+        """Members are those of the launch; when that is gone, those opted in by now. What they announce is read now."""
+        details = {validator.operator_address: validator.details for validator in self._validators}
+        if launch is not None:
+            members = {
+                member.operator_address: details.get(member.operator_address, member.details)
+                for member in launch.validators
+            }
+        else:
+            opted_in = set(self._client.opted_in(consumer.consumer_id))
+            members = {
+                validator.operator_address: validator.details
+                for validator in self._validators
+                if consensus_address(validator) in opted_in
+            }
+        return peers_of(members, consumer.chain_id, self._owner.operator_address)
+
+    # -- what is written ---------------------------------------------------------------------------------------------------
+
+    def _genesis(self, place: Place, launch: Launch | None, staged: StagedSettings) -> tuple[str, list[Change]]:
+        """Return the hash of the genesis. One that was made before is kept: the chain runs on it."""
+        if place.genesis is not None:
+            return (place.genesis["metadata"].get("annotations") or {}).get(HASH, ""), []
+        base = GenesisStore(self._cluster, place.namespace, BASE_GENESIS).read()
+        if base is None or launch is None:
+            raise ClusterError(
+                f"the base genesis went away while the genesis was made: look into namespace {place.namespace}"
+            )
+        built = build(launch, base, f"ConfigMap {place.namespace}/{BASE_GENESIS}", staged.genesis)
+        store = GenesisStore(self._cluster, place.namespace, GENESIS)
+        return built.content_hash, store.create(built.text, place.labels, {HASH: built.content_hash})
+
+    def _write_keys(self, place: Place, signer: Signer) -> Change:
+        """Give the node its keys. Without the right to sign, the consensus key is not in its namespace at all."""
+        key = place.key_data[KEY_FILE] if signer is Signer.LOCAL else None
+        data = {NODE_KEY_FILE: place.node_key_data[NODE_KEY_FILE], KEY_FILE: key}
+        return self._cluster.merge(_object(place, "Secret", "keys", data))
+
+    def _write_config(self, place: Place, files: Mapping[str, str]) -> Change:
+        return self._cluster.merge(_object(place, "ConfigMap", "config", files))
+
+    def _run(self, place: Place, signer: str) -> Change:
+        """Let the node run. Another signer starts it anew; the old pod is gone before the new one starts."""
+        template = {"metadata": {"annotations": {SIGNER: signer}}}
+        return self._cluster.patch(_stateful_set(place, {"replicas": 1, "template": template}))
+
+    def _remember(self, place: Place, data: Mapping[str, str]) -> Change:
+        definition = _object(place, "ConfigMap", f"consumer-{place.consumer_id}", data)
+        definition["metadata"]["namespace"] = place.monitor_namespace
+        return self._cluster.merge(definition)
+
+
+def _object(place: Place, kind: str, name: str, data: Mapping[str, str | None]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": place.namespace, "labels": place.labels}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": dict(data)}
+
+
+def _stateful_set(place: Place, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "node", "namespace": place.namespace}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
+
+
+def _decide(
+    fence: Fence, facts: signing.Facts, place: Place, check_height: int
+) -> tuple[signing.Decision, list[Change]]:
+    """Decide, and take the fence for a node that is to sign with a key of the cluster. Who is too late for it does not sign."""
+    decision = signing.decide(facts, check_height)
+    if decision.mode is not signing.Mode.SIGN or facts.remote_signer:
+        return decision, []
+    holder, changes = fence.take(place.volume, place.labels)
+    if holder != place.volume:
+        decision = signing.decide(replace(facts, fence_holder=holder or "of nobody we know"), check_height)
+    return decision, changes
+
+
+def _memory(
+    place: Place, facts: signing.Facts, decision: signing.Decision, genesis_hash: str, signer: Signer
+) -> dict[str, str]:
+    data = {
+        "decision": "opt_in",
+        "phase": "launched",
+        "launch_failed": "false",
+        "genesis_hash": genesis_hash,
+        "node_mode": decision.mode.value,
+        "node_reasons": json.dumps(list(decision.reasons)),
+        "watching": "true" if decision.watch else "false",
+        "double_sign_check_height": str(decision.double_sign_check_height),
+    }
+    if place.memory.get("decision") != "opt_in" or not place.memory.get("reason"):
+        data["reason"] = decision.reasons[0]
+    if signer is Signer.LOCAL:
+        data.update(volume=place.volume, signing_key=facts.held_key)
+    return data
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the cluster holds of one consumer of a validator, read in one go before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import from_key_file
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
+
+KEY_FILE, NODE_KEY_FILE = "priv_validator_key.json", "node_key.json"
+GENESIS, BASE_GENESIS, SETTINGS = "genesis", "base-genesis", "settings"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the cluster holds of one consumer. ``held_key`` is the public half (base64), the Secrets' data is as the cluster has it."""
+
+    consumer_id: str
+    namespace: str
+    monitor_namespace: str
+    labels: dict[str, str]
+    held_key: str
+    key_data: dict[str, str] = field(repr=False)
+    node_key_data: dict[str, str] = field(repr=False)
+    memory: dict[str, str] = field(repr=False)
+    genesis: dict[str, Any] | None = field(repr=False)
+    base_genesis: bool
+    settings: dict[str, str] | None = field(repr=False)
+    volume: str
+    service: dict[str, Any] | None = field(repr=False)
+    node: bool
+
+    @property
+    def missing(self) -> list[str]:
+        """What staging has yet to make."""
+        parts = {
+            "base genesis": self.base_genesis or self.genesis is not None,
+            "settings": self.settings is not None,
+            "volume": bool(self.volume),
+            "P2P Service": self.service is not None,
+            "StatefulSet": self.node,
+        }
+        return [name for name, there in parts.items() if not there]
+
+    @property
+    def external_address(self) -> str:
+        """Host and port of the P2P Service, empty when it has no address (yet)."""
+        service = self.service or {}
+        ingress = (((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}])[0]
+        host = str(ingress.get("ip") or ingress.get("hostname") or "")
+        return f"{f'[{host}]' if ':' in host else host}:{service['spec']['ports'][0]['port']}" if host else ""
+
+
+def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: str) -> Place:
+    """Read it."""
+    namespace = consumer_namespace(validator, consumer_id)
+    key = (cluster.get("Secret", f"consumer-{consumer_id}-key", monitor_namespace) or {}).get("data") or {}
+    node_key = (cluster.get("Secret", "node-key", monitor_namespace) or {}).get("data") or {}
+    claim = cluster.get("PersistentVolumeClaim", "data", namespace)
+    settings = cluster.get("ConfigMap", SETTINGS, namespace)
+    node = cluster.get("StatefulSet", "node", namespace, "apps/v1")
+    return Place(
+        consumer_id=consumer_id,
+        namespace=namespace,
+        monitor_namespace=monitor_namespace,
+        labels={
+            "app.kubernetes.io/part-of": "interchain-security-monitor",
+            "app.kubernetes.io/managed-by": "interchain-security-monitor",
+            "interchain-security/validator": validator,
+            "interchain-security/consumer-id": consumer_id,
+        },
+        held_key=from_key_file(decoded(key, KEY_FILE)).public_key_base64 if KEY_FILE in key else "",
+        key_data=key,
+        node_key_data=node_key,
+        memory=(cluster.get("ConfigMap", f"consumer-{consumer_id}", monitor_namespace) or {}).get("data") or {},
+        genesis=cluster.get("ConfigMap", GENESIS, namespace),
+        base_genesis=cluster.get("ConfigMap", BASE_GENESIS, namespace) is not None,
+        settings=None if settings is None else settings.get("data") or {},
+        volume=str(claim["metadata"]["uid"]) if claim else "",
+        service=cluster.get("Service", "p2p", namespace),
+        # It is made without its volumes first, so that it begins with no pod.
+        node=bool(node and node["spec"]["template"]["spec"].get("volumes")),
+    )
