@@ -57,7 +57,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         validator, params["operator_address"], monitor_namespace, params["fence_namespace"] or monitor_namespace
     )
     launcher = Launcher(client, cluster, owner)
-    result.update(launched=True, **launcher.start(consumer))
+    result.update(launcher.start(consumer))
     if result.get("watching") and params["watch_timeout"] > 0 and not check_mode:
         namespace = consumer_namespace(validator, consumer_id)
         sighting = watch(cluster, namespace, result["consensus_public_key"], params["watch_timeout"])

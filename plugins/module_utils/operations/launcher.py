@@ -80,7 +80,7 @@ class Launcher:
         """Start the node, if it may, and return what was decided and done. ``consumer`` is launched."""
         place = look(self._cluster, self._owner.validator, self._owner.monitor_namespace, consumer.consumer_id)
         if place.missing or place.settings is None:
-            return {"changed": False, "staged": False, "missing": place.missing}
+            return {"changed": False, "launched": True, "staged": False, "missing": place.missing}
         staged = StagedSettings.parse(place.settings)
         launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
         held = staged.remote_signer_public_key or place.held_key
@@ -88,6 +88,7 @@ class Launcher:
         facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting)
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
+            "launched": True,
             "staged": True,
             "missing": [],
             "mode": decision.mode.value,
