@@ -29,8 +29,9 @@ lint: setup ## Run the linters and the type checker only
 unit: setup ## Run the unit tests only
 	@scripts/test unit
 
-bench: setup ## Measure the event source, and a launch beside the same steps done by plain processes
+bench: setup ## Measure the event source, 200 launches in one block, and a launch beside the same steps done by plain processes
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.event_source
+	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.storm
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.launch
 
 testbed: setup ## Build what the cluster needs and bring the cluster up, without a devnet

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,8 +52,9 @@ class Owner:
         self.send(*made)
         return [str(number) for number in range(first, self.consumers)]
 
-    def opt_in(self, consumer_id: str) -> None:
-        self.send(self._opt_in(consumer_id))
+    def opt_in(self, *consumer_ids: str, keys: Sequence[str] = ()) -> None:
+        """Opt in to consumers, with own keys (base64) or with the provider's one."""
+        self.send(*map(self._opt_in, consumer_ids, keys or [""] * len(consumer_ids)))
 
     def remove(self, consumer_id: str) -> None:
         self.send(messages.provider_message("MsgRemoveConsumer")(consumer_id=consumer_id, owner=self._address))
@@ -100,9 +102,10 @@ class Owner:
         message.power_shaping_parameters.SetInParent()
         return message
 
-    def _opt_in(self, consumer_id: str) -> Any:
+    def _opt_in(self, consumer_id: str, key: str = "") -> Any:
+        text = json.dumps({"@type": "/cosmos.crypto.ed25519.PubKey", "key": key}) if key else ""
         return messages.provider_message("MsgOptIn")(
-            consumer_id=consumer_id, provider_addr=self._valoper, signer=self._address
+            consumer_id=consumer_id, provider_addr=self._valoper, signer=self._address, consumer_key=text
         )
 
     def _signed(self, message: Any) -> bytes:

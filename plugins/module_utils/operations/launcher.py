@@ -51,6 +51,7 @@ from ansible_collections.interchain.security.plugins.module_utils.place import (
     look,
 )
 
+ID_LABEL = "interchain-security/consumer-id"
 HASH = "interchain-security/genesis-hash"
 SIGNER = "interchain-security/signer"
 GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0
@@ -75,6 +76,7 @@ class Launcher:
         self._provider_chain_id = status.chain_id
         self._block_time: datetime = status.latest_block_time
         self._validators = client.validators()
+        self._signed = self._signed_here()
 
     def start(self, consumer: Consumer, sighting: signing.Sighting = signing.Sighting.UNKNOWN) -> dict[str, Any]:
         """Start the node, if it may, and return what was decided and done. ``consumer`` is launched."""
@@ -145,6 +147,16 @@ class Launcher:
                 return validator
         raise InvalidInput(f"operator_address: {operator[:80]} is no validator of the provider chain")
 
+    def _signed_here(self) -> dict[str, set[str]]:
+        """Return which consumers were signed here, by public key (base64)."""
+        selector = f"interchain-security/validator={self._owner.validator},{ID_LABEL}"
+        signed: dict[str, set[str]] = {}
+        for memory in self._cluster.select("ConfigMap", self._owner.monitor_namespace, selector):
+            key = (memory.get("data") or {}).get("signing_key")
+            if key:
+                signed.setdefault(key, set()).add(str(memory["metadata"]["labels"][ID_LABEL]))
+        return signed
+
     def _launch(self, consumer_id: str, *, started_before: bool) -> Launch | None:
         """Read the launch. For a node that has its genesis it may be gone: the provider keeps the state of its heights for a time only."""
         tries = GENESIS_TRIES
@@ -201,15 +213,10 @@ class Launcher:
 
     def _twins(self, place: Place, held: str) -> dict[str, str]:
         """Return the other consumers that were signed here with the same key, with the chain_ids that they have on the provider."""
-        if not held:
-            return {}
-        selector = f"interchain-security/validator={self._owner.validator},interchain-security/consumer-id"
         twins = {}
-        for memory in self._cluster.select("ConfigMap", place.monitor_namespace, selector):
-            other = memory["metadata"]["labels"]["interchain-security/consumer-id"]
-            if other != place.consumer_id and (memory.get("data") or {}).get("signing_key") == held:
-                with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
-                    twins[other] = self._client.consumer(other).chain_id
+        for other in self._signed.get(held, set()) - {place.consumer_id}:
+            with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
+                twins[other] = self._client.consumer(other).chain_id
         return twins
 
     def _peers(self, launch: Launch | None, consumer: Consumer) -> Peers:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two hundred consumers that launch in one block. The tests build on each other and run in the order of this file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_launch
+from tests.integration.consumer_place import VALIDATOR, Place
+from tests.integration.storm import Storm
+
+CONSUMERS = 200  # as many as the provider launches in one block
+UNCHANGED = 100
+
+
+@pytest.fixture(scope="module")
+def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
+    place = Place(tmp_path_factory.mktemp("storm"))
+    try:
+        place.start()
+        made = Storm(place, CONSUMERS)
+        made.prepare(spawn_in=60)
+        yield made
+    finally:
+        place.stop()
+
+
+@pytest.mark.timeout(300)
+def test_one_playbook_starts_all_nodes(storm: Storm) -> None:
+    place = storm._place
+    storm.await_launches(seconds=150)
+    assert storm.running() == []
+    before = len(place.server.writes())
+    place.converge("launch", storm.ids[0])
+    assert sorted(storm.running(), key=int) == storm.ids
+    written = Counter(
+        (entry["verb"], entry["objectRef"]["resource"])
+        for entry in place.server.writes()[before:]
+        if entry["objectRef"].get("name") != "sweep"
+    )
+    assert written == {
+        ("create", "leases"): CONSUMERS,  # the fences
+        ("create", "configmaps"): 2 * CONSUMERS,  # genesis and config
+        ("create", "secrets"): CONSUMERS,
+        ("patch", "configmaps"): CONSUMERS,  # what is remembered
+        ("patch", "statefulsets"): CONSUMERS,
+    }
+    for consumer_id in storm.ids:
+        storm.check(consumer_id)
+
+
+@pytest.mark.timeout(120)
+def test_unchanged_consumers_are_not_written(storm: Storm) -> None:
+    place = storm._place
+    before = {consumer_id: place.versions(consumer_id) for consumer_id in storm.ids[:UNCHANGED:10]}
+    writes = len(place.server.writes())
+    for consumer_id in storm.ids[:UNCHANGED]:
+        params = {
+            "provider_rpc_url": [place.node.url],
+            "consumer_id": consumer_id,
+            "validator": VALIDATOR,
+            "operator_address": place.operator,
+            "kubeconfig": str(place.server.kubeconfig),
+            "sweep": True,
+        }
+        validated = ArgumentSpecValidator(consumer_launch.ARGUMENT_SPEC).validate(params)
+        assert not validated.error_messages, validated.error_messages
+        assert not consumer_launch.run(validated.validated_parameters, False)["changed"]
+    assert [entry for entry in place.server.writes()[writes:] if "subresource" not in entry["objectRef"]] == []
+    assert {consumer_id: place.versions(consumer_id) for consumer_id in before} == before
