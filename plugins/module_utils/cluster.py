@@ -172,11 +172,14 @@ class Cluster:
     def merge(self, definition: Mapping[str, Any]) -> Change:
         """Set the fields that the definition names (merge patch; None removes one); make the object where there is none. Others stay."""
         kind, name, namespace, resource = self._target(definition)
-        made = self.create(_without_none(definition))
-        if made.changed:
-            return made
         with _reported("change", kind, name, namespace):
-            return self._patch(resource, self._read(resource, name, namespace), definition)
+            before = self._read(resource, name, namespace)
+            if before is None:
+                made = self.create(_without_none(definition))
+                if made.changed:
+                    return made
+                before = self._read(resource, name, namespace)
+            return self._patch(resource, before, definition)
 
     def patch(self, definition: Mapping[str, Any]) -> Change:
         """Set the fields that the definition names (merge patch) in an object that is there; do nothing where there is none."""

@@ -10,17 +10,23 @@ module: consumer_peers_info
 short_description: Tell which peers a node of a consumer chain should dial
 version_added: 0.1.0
 description:
-  - Returns the P2P addresses that the initial validators of a launched consumer announce on the provider.
+  - Returns the P2P addresses of the validators that are opted in to a consumer, as they announce them on the provider.
+  - A validator that announces a host and no node id is dialled under the id that the monitor ics-operator gives its node.
+  - A validator that is jailed or not bonded, that announces no host or announces it in another form, is left out, with the reason.
 extends_documentation_fragment:
   - interchain.security.provider
 options:
   consumer_id:
-    description: The consumer; it must be launched.
+    description: The consumer. One that was stopped has no peers.
     type: str
     required: true
   operator_address:
     description: The own validator, which is left out.
     type: str
+  height:
+    description: Height of the provider chain whose state counts; V(0) is the newest one.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -38,7 +44,7 @@ peers:
   returned: success
   sample: ["f42037be88df876cd27dd60dc225b1afa90c4d75@192.0.2.1:27346"]
 skipped:
-  description: Validators without a usable announcement, each with C(operator_address) and C(reason).
+  description: Validators that are left out, each with C(operator_address) and C(reason).
   type: list
   elements: dict
   returned: success

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +46,10 @@ QUEUED_INFRACTION_PREFIX = bytes([58])  # ConsumerIdToQueuedInfractionParameters
 
 class ProviderClient(NodeRpc):
     """A provider chain."""
+
+    def __init__(self, urls: Sequence[str], chain_id: str | None = None, timeout: float = 10.0) -> None:
+        super().__init__(urls, chain_id, timeout)
+        self._validators_at: dict[int, list[Validator]] = {}
 
     def provider_query(self, name: str, height: int = 0, **fields: Any) -> Any:
         """Run a query of the provider module by the name of its messages, e.g. ``QueryConsumerChain``."""
@@ -243,6 +248,12 @@ class ProviderClient(NodeRpc):
                 f"the provider has no complete CCV genesis for consumer {consumer_id}: {missing} is missing"
             ) from missing
         return state
+
+    def validators_at(self, height: int) -> list[Validator]:
+        """Return all validators at a height above 0; asked for once, since that never changes: many consumers may launch in one block."""
+        if height not in self._validators_at:
+            self._validators_at[height] = self.validators(height)
+        return self._validators_at[height]
 
     def validators(self, height: int = 0) -> list[Validator]:
         """Return all validators of the staking module at a height."""

@@ -62,6 +62,12 @@ def parse(details: str) -> Announcement:
     return Announcement()
 
 
+def has_field(name: str, details: str) -> bool:
+    """Tell whether the details announce a field, in whatever form: ``node`` and ``relayer`` count on the line of ``p2p`` only."""
+    found = next((match for line in details.split("\n") if (match := _FIELDS.search(line))), None)
+    return found is not None and found[name] is not None
+
+
 def compose(details: str, announcement: Announcement) -> str:
     """Return ``details`` with the announcement in it and the validator's own text kept; InvalidInput when it does not fit.
 

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which peers a consumer's node dials: what the chain's other validators announce."""
+"""Which peers a consumer's node dials: what the chain's other validators announce on the provider.
+
+A validator whose monitor announces no node id runs, as far as anybody can know, the monitor ics-operator, whose node keys are no
+secret: their ids follow from the validator's moniker and the chain_id. A node of ours that dials such a one is let in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.interchain.security.plugins.module_utils.ics import announcement
+from ansible_collections.interchain.security.plugins.module_utils.ics import announcement, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
 
 
 @dataclass(frozen=True)
@@ -20,20 +27,58 @@ class Peers:
     skipped: Mapping[str, str]
 
 
-def peers_of(members: Mapping[str, str], chain_id: str, own_operator: str | None) -> Peers:
-    """Return the peers of a node, in operator address order. ``members`` maps the operator addresses to their ``details``."""
+def peers_of(members: Iterable[Validator], chain_id: str, own_operator: str | None) -> Peers:
+    """Return the peers of a node, in operator address order. ``members`` are the validators that take part in the chain.
+
+    Nobody's mistake keeps another one out: who cannot be dialled is left out with the reason.
+    """
     port = ports_of(chain_id).p2p
     addresses, skipped = [], {}
-    for operator, details in sorted(members.items()):
-        if operator == own_operator:
+    for member in sorted(members, key=lambda one: one.operator_address):
+        if member.operator_address == own_operator:
             continue
-        announced = announcement.parse(details)
-        missing = [name for name, value in (("p2p", announced.p2p), ("node", announced.node)) if not value]
-        if missing:
-            skipped[operator] = (
-                f"its details announce no usable {' and no usable '.join(f'{name}=' for name in missing)}"
-            )
+        reason = _reason_to_skip(member)
+        if reason:
+            skipped[member.operator_address] = reason
             continue
+        announced = announcement.parse(member.details)
+        node = announced.node or derived_node_id(member.moniker, chain_id)
         host = f"[{announced.p2p}]" if ":" in announced.p2p else announced.p2p
-        addresses.append(f"{announced.node}@{host}:{port}")
+        addresses.append(f"{node}@{host}:{port}")
     return Peers(tuple(addresses), skipped)
+
+
+def derived_node_id(moniker: str, chain_id: str) -> str:
+    """Return the node id that the monitor ics-operator gives a validator's node of a chain; both texts are strangers' and are only hashed."""
+    secret = hashlib.sha256(f"ics-consumer-{moniker}-{chain_id}".encode()).digest()
+    # CometBFT hashes a secret once more to make a key of it.
+    return consensus_key.from_seed(hashlib.sha256(secret).digest()).node_id
+
+
+def _reason_to_skip(member: Validator) -> str:
+    if member.jailed:
+        return "it is jailed"
+    if member.status is not BondStatus.BONDED:
+        return f"it is {member.status.value}"
+    announced = announcement.parse(member.details)
+    if not announced.p2p:
+        return _fault("p2p", member.details, "an IP address or a DNS name without a port")
+    if not _is_reachable(announced.p2p):
+        return f"the p2p= that its details announce, {announced.p2p}, is an address of its own machine or of nobody"
+    if not announced.node and announcement.has_field("node", member.details):
+        return _fault("node", member.details, "40 hexadecimal digits")
+    return ""
+
+
+def _fault(name: str, details: str, form: str) -> str:
+    if announcement.has_field(name, details):
+        return f"the {name}= that its details announce is not {form}"
+    return f"its details announce no {name}="
+
+
+def _is_reachable(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() != "localhost"
+    return not (address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast)

@@ -7,33 +7,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import launch_of
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
     "consumer_id": {"type": "str", "required": True},
     "operator_address": {"type": "str"},
+    "height": {"type": "int", "default": 0},
 }
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Return ``node id@host:port`` of each initial validator but the own one, with a reason for each left out.
-
-    Members come from the launch height, their announcements from the newest one.
-    """
+    """Return ``node id@host:port`` of each validator of the consumer but the own one, with a reason for each left out."""
+    consumer_id, height = checked_consumer_id(params["consumer_id"]), params["height"]
+    if height < 0:
+        raise InvalidInput("height must be a height of the provider chain, 0 for the newest one")
     client = connection.provider_client(params)
-    launch = launch_of(client, checked_consumer_id(params["consumer_id"]))
-    newest = {validator.operator_address: validator.details for validator in client.validators()}
-    members = {
-        member.operator_address: newest.get(member.operator_address, member.details) for member in launch.validators
-    }
-    found = peers_of(members, launch.consumer.chain_id, params["operator_address"])
+    consumer = client.consumer(consumer_id, height)
+    members = members_of(client, consumer_id, client.validators(height), height)
+    found = peers_of(members, consumer.chain_id, params["operator_address"])
     return {
         "changed": False,
-        "consumer_id": params["consumer_id"],
+        "consumer_id": consumer_id,
         "peers": list(found.addresses),
         "skipped": [{"operator_address": operator, "reason": reason} for operator, reason in found.skipped.items()],
     }

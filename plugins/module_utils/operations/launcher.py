@@ -40,7 +40,11 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.peers impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_genesis import build
-from ansible_collections.interchain.security.plugins.module_utils.operations.membership import Launch, launch_of
+from ansible_collections.interchain.security.plugins.module_utils.operations.membership import (
+    Launch,
+    launch_of,
+    members_of,
+)
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 from ansible_collections.interchain.security.plugins.module_utils.place import (
     BASE_GENESIS,
@@ -106,7 +110,7 @@ class Launcher:
         if decision.mode is signing.Mode.SIGN:
             signer = Signer.REMOTE if facts.remote_signer else Signer.LOCAL
         genesis_hash, written = self._genesis(place, launch, staged)
-        found = self._peers(launch, consumer)
+        found = self._peers(consumer)
         start = node_settings.StartSettings(
             owner_mark=signing.owner_mark(consumer.consumer_id, consumer.chain_id),
             signer=signer,
@@ -219,21 +223,9 @@ class Launcher:
                 twins[other] = self._client.consumer(other).chain_id
         return twins
 
-    def _peers(self, launch: Launch | None, consumer: Consumer) -> Peers:
-        """Members are those of the launch; when that is gone, those opted in by now. What they announce is read now."""
-        details = {validator.operator_address: validator.details for validator in self._validators}
-        if launch is not None:
-            members = {
-                member.operator_address: details.get(member.operator_address, member.details)
-                for member in launch.validators
-            }
-        else:
-            opted_in = set(self._client.opted_in(consumer.consumer_id))
-            members = {
-                validator.operator_address: validator.details
-                for validator in self._validators
-                if consensus_address(validator) in opted_in
-            }
+    def _peers(self, consumer: Consumer) -> Peers:
+        """The validators that have opted in by now, with what they announce now."""
+        members = members_of(self._client, consumer.consumer_id, self._validators)
         return peers_of(members, consumer.chain_id, self._owner.operator_address)
 
     # -- what is written ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
     ConsumerValidator,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 
 
@@ -54,7 +56,7 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
         raise QueryFailed(f"the CCV genesis of consumer {consumer_id} names no validator")
     assigned = client.consumer_keys(consumer_id, height)
     by_key = {}
-    for validator in client.validators(height):
+    for validator in client.validators_at(height):
         own_key = public_key_base64(validator.consensus_public_key)
         by_key[assigned.get(consensus_address(validator), own_key)] = validator
     unknown = [key for key, _power in members if key not in by_key]
@@ -66,3 +68,11 @@ def launch_of(client: ProviderClient, consumer_id: str) -> Launch:
         ConsumerValidator(by_key[key].operator_address, key, power, by_key[key].details) for key, power in members
     )
     return Launch(consumer, genesis, height, validators)
+
+
+def members_of(
+    client: ProviderClient, consumer_id: str, validators: Sequence[Validator], height: int = 0
+) -> list[Validator]:
+    """Return those of the validators that are opted in to a consumer; both are of the same height."""
+    opted_in = set(client.opted_in(consumer_id, height))
+    return [validator for validator in validators if consensus_address(validator) in opted_in]
