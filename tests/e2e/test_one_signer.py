@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Alice's node is disturbed in every way that could make two signers of one. The tests build on each other and run in the order of this file.
+
+The consumer makes no block without alice's signature, so each new block after a disturbance shows that she signs again. Meanwhile what the nodes
+have of each other's votes is watched; at the end everything that bob's node was ever sent is looked through.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.interchain.security.plugins.filter.node_key import node_key
+from tests.integration.vote_scan import (
+    Vote,
+    Watch,
+    alarms,
+    contradictions,
+    pooled_evidence,
+    read_chain,
+    votes_of_state,
+    votes_of_wal,
+)
+from tests.testbed.devnet import Devnet
+from tests.testbed.parts import CHAIN
+
+pytestmark = pytest.mark.timeout(600)
+
+CHAIN_ID = "signer-1"
+SECOND = "second"  # a second monitor of alice's
+PREVOTE = 4  # the step of a round in which a validator has voted
+WAL = "$(ls cs.wal/wal.* 2>/dev/null) cs.wal/wal"
+POOL = "evidence.db/*"
+
+
+@dataclass
+class Signing:
+    """The consumer, who signs it for alice, and what was seen of its votes so far."""
+
+    devnet: Devnet
+    consumer_id: str
+    watch: Watch
+    address: str
+    votes: list[Vote] = field(default_factory=list)
+
+    def namespace(self, name: str = "alice") -> str:
+        return f"{name}-consumer-{self.consumer_id}"
+
+    def url(self, name: str) -> str:
+        return url_of(self.devnet, name, self.consumer_id)
+
+    def pod(self, name: str = "alice") -> dict[str, Any] | None:
+        return self.devnet.get("pod", "node-0", self.namespace(name))
+
+    def launch(self, name: str = "alice", **variables: Any) -> str:
+        """Run the playbook of the launch as alice's operator."""
+        return self.devnet.playbook(
+            "consumer_launched", "alice", consumer_id=self.consumer_id, interchain_validator=name, **variables
+        )
+
+    def scale(self, replicas: int, name: str = "alice") -> None:
+        self.devnet.kubectl(
+            "scale", "statefulset", "node", "--namespace", self.namespace(name), f"--replicas={replicas}"
+        )
+
+    def gone(self) -> None:
+        """Wait until alice's pod is gone."""
+        self.devnet.wait("alice's pod to go", lambda: self.pod() is None, 90, f"kubectl get pods -n {self.namespace()}")
+
+    def goes_on(self) -> None:
+        """Wait for blocks that come after all that has happened by now."""
+        height = self.devnet.node_height("bob", self.consumer_id)
+        self.devnet.wait(
+            "three more blocks",
+            lambda: self.devnet.node_height("bob", self.consumer_id) >= height + 3,
+            150,
+            f"kubectl logs --namespace {self.namespace()} node-0",
+        )
+
+    def data(self, name: str, files: str) -> bytes:
+        """Return the content of files below the data folder of a node's volume."""
+        script = f"cd /home/node/data && cat {files} | base64"
+        text = self.devnet.kubectl(
+            "exec", "--namespace", self.namespace(name), "node-0", "--container", "node", "--", "sh", "-c", script
+        )
+        assert text.strip()
+        return base64.b64decode(text)
+
+    def stands_without_alice(self, observer: str) -> None:
+        """Wait until an observer's node is where a signer would have voted on the next block, with bob's vote on it, and see none of alice's."""
+        height = self.devnet.node_height("bob", self.consumer_id) + 1
+        found: list[Vote] = []
+
+        def voted() -> bool:
+            try:
+                state = self.devnet.rpc("dump_consensus_state", self.url(observer))["round_state"]
+            except OSError:
+                return False
+            found[:] = [vote for vote in votes_of_state(json.dumps(state), observer) if vote.height == height]
+            return int(state["height"]) == height and int(state["step"]) >= PREVOTE and len(found) > 0
+
+        self.devnet.wait(
+            f"{observer}'s node to stand at height {height}",
+            voted,
+            120,
+            f"kubectl logs -n {self.namespace(observer)} node-0",
+        )
+        assert self.address not in {vote.address for vote in found}
+        assert self.devnet.node_height("bob", self.consumer_id) == height - 1
+
+    def remembered(self, name: str) -> dict[str, str]:
+        return self.devnet.decision(name, self.consumer_id)
+
+
+def url_of(devnet: Devnet, name: str, consumer_id: str) -> str:
+    service = devnet.get("service", "node", f"{name}-consumer-{consumer_id}")
+    assert service is not None
+    return f"http://{service['spec']['clusterIP']}:26657"
+
+
+@pytest.fixture(scope="module")
+def signing(devnet: Devnet) -> Iterator[Signing]:
+    """The consumer with both nodes running; they are watched until the last test of this file is done."""
+    consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
+    members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
+    devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
+    devnet.set_spawn_time(consumer_id, 15)
+    for name in ("alice", "bob"):
+        devnet.wait(
+            f"height 3 of {name}'s node",
+            lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
+            180,
+            "make logs",
+        )
+    urls = {name: url_of(devnet, name, consumer_id) for name in ("alice", "bob")}
+    address = devnet.rpc("status", urls["alice"])["validator_info"]["address"][:12]
+    with Watch(urls) as watch:
+        yield Signing(devnet, consumer_id, watch, address)
+
+
+def node_process(pod: dict[str, Any]) -> int:
+    """Return the process of a pod's node as this machine numbers it; a cluster elsewhere has none here."""
+    uid = pod["metadata"]["uid"]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words, group = (entry / "cmdline").read_bytes().split(b"\0"), (entry / "cgroup").read_text()
+        except OSError:
+            continue  # it has ended
+        if words[0].endswith(b"interchain-security-cd") and f"pod{uid}" in group.replace("_", "-"):
+            found.append(int(entry.name))
+    (process,) = found
+    return process
+
+
+def test_a_pod_that_is_deleted_by_force_while_it_signs(signing: Signing) -> None:
+    before = signing.pod()
+    assert before is not None
+    signing.devnet.kubectl("delete", "pod", "node-0", "--namespace", signing.namespace(), "--force", "--grace-period=0")
+    signing.goes_on()
+    after = signing.pod()
+    assert after is not None
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+def test_a_node_that_is_killed_in_its_pod(signing: Signing) -> None:
+    before = signing.pod()
+    assert before is not None
+    (restarts,) = [entry["restartCount"] for entry in before["status"]["containerStatuses"]]
+    os.kill(node_process(before), signal.SIGKILL)
+
+    def restarted() -> bool:
+        pod = signing.pod()
+        assert pod is not None
+        assert pod["metadata"]["uid"] == before["metadata"]["uid"]
+        return bool(pod["status"]["containerStatuses"][0]["restartCount"] > restarts)
+
+    signing.devnet.wait("the container to start again", restarted, 60, f"kubectl describe pod -n {signing.namespace()}")
+    signing.goes_on()
+
+
+def test_a_second_monitor_of_the_validator(signing: Signing) -> None:
+    """It has a copy of alice's key. Its node follows; also when alice's own is away, and the chain waits for her vote."""
+    devnet, monitor = signing.devnet, f"{SECOND}-monitor"
+    found = devnet.get("secret", f"consumer-{signing.consumer_id}-key", "alice-monitor")
+    assert found is not None
+    key = base64.b64decode(found["data"]["priv_validator_key.json"]).decode()
+    devnet.kubectl("create", "namespace", monitor)
+    for name, file, text in (
+        ("node-key", "node_key.json", node_key("2a" * 32)),
+        (f"consumer-{signing.consumer_id}-key", "priv_validator_key.json", key),
+    ):
+        devnet.kubectl("create", "secret", "generic", name, "--namespace", monitor, f"--from-literal={file}={text}")
+    second = {
+        "interchain_fence_namespace": "alice-monitor",
+        "interchain_load_balancer_address": "",
+        "consumer_launch_timeout": 60,
+    }
+    signing.launch(SECOND, **second)
+    remembered = signing.remembered(SECOND)
+    assert remembered["node_mode"] == "follow"
+    assert "holds the fence of this key and chain" in json.loads(remembered["node_reasons"])[0]
+    keys = devnet.get("secret", "keys", signing.namespace(SECOND))
+    assert keys is not None
+    assert list(keys["data"]) == ["node_key.json"]
+    devnet.wait(
+        "the second node to follow",
+        lambda: devnet.node_height(SECOND, signing.consumer_id) >= 3,
+        120,
+        f"kubectl logs -n {signing.namespace(SECOND)} node-0",
+    )
+    signing.scale(0)
+    signing.gone()
+    signing.stands_without_alice(SECOND)
+    # Nor does it sign when it is asked to start anew while nobody does.
+    signing.launch(SECOND, **second)
+    assert signing.remembered(SECOND)["node_mode"] == "follow"
+
+
+def test_two_launches_at_the_same_time(signing: Signing) -> None:
+    """Alice's node is away, as the test before has left it, and both have to bring it back."""
+    for kind, name in (("secret", "keys"), ("configmap", "config")):
+        signing.devnet.kubectl("delete", kind, name, "--namespace", signing.namespace())
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for running in [pool.submit(signing.launch) for _number in range(2)]:
+            running.result()
+    signing.goes_on()
+    remembered = signing.remembered("alice")
+    assert remembered["node_mode"] == "sign"
+    listed = json.loads(signing.devnet.kubectl("get", "pods", "--namespace", signing.namespace(), "--output", "json"))
+    nodes = [entry for entry in listed["items"] if entry["metadata"]["labels"]["app.kubernetes.io/name"] == "node"]
+    assert [entry["metadata"]["name"] for entry in nodes] == ["node-0"]
+
+
+def test_a_restart_by_another_pod_template(signing: Signing) -> None:
+    before = signing.pod()
+    assert before is not None
+    signing.devnet.kubectl("rollout", "restart", "statefulset", "node", "--namespace", signing.namespace())
+    signing.devnet.wait(
+        "the next pod",
+        lambda: (signing.pod() or before)["metadata"]["uid"] != before["metadata"]["uid"],
+        90,
+        f"kubectl describe statefulset -n {signing.namespace()}",
+    )
+    signing.goes_on()
+
+
+def test_a_lost_volume_ends_the_signing_and_says_so(signing: Signing) -> None:
+    signing.votes += votes_of_wal(signing.data("alice", WAL), "sent to alice")
+    assert pooled_evidence(signing.data("alice", POOL)) == set()
+    signing.scale(0)
+    signing.gone()
+    signing.devnet.kubectl(
+        "delete", "persistentvolumeclaim", "data", "--namespace", signing.namespace(), "--timeout=60s"
+    )
+    signing.launch(consumer_launch_timeout=60)
+    remembered = signing.remembered("alice")
+    assert remembered["node_mode"] == "follow"
+    assert "the volume with the sign state of this key is gone" in json.loads(remembered["node_reasons"])[0]
+    keys = signing.devnet.get("secret", "keys", signing.namespace())
+    assert keys is not None
+    assert list(keys["data"]) == ["node_key.json"]
+    signing.stands_without_alice("alice")
+    status = signing.devnet.playbook("status", None, status_validator="alice")
+    assert "the volume with the sign state of this key is gone" in status
+
+
+def test_nobody_has_signed_twice(signing: Signing) -> None:
+    """What every node has and was sent, what the evidence pool and the logs say, and what the provider knows."""
+    devnet = signing.devnet
+    chain = read_chain(signing.url("bob"), "bob")
+    assert chain.evidence == {}
+    signing.votes += [*chain.votes, *list(signing.watch.votes)]
+    of_alice = {vote.height for vote in chain.votes if vote.address == signing.address and vote.block.strip("0")}
+    assert of_alice == set(range(1, chain.tip + 1))  # she signed each of them: what follows is about her key
+    for name in ("bob", SECOND, "alice"):
+        signing.votes += votes_of_wal(signing.data(name, WAL), f"sent to {name}")
+        assert pooled_evidence(signing.data(name, POOL)) == set()
+        log = devnet.kubectl("logs", "node-0", "--namespace", signing.namespace(name))
+        assert log
+        assert alarms(log) == []
+    places = {vote.place for vote in signing.votes if vote.address == signing.address}
+    assert {"blocks of bob", "sent to bob", "sent to alice", "live at alice", "live at bob"} <= places
+    assert contradictions(signing.votes) == []
+
+    provider = read_chain(devnet.rpc_url(), "the provider")
+    assert provider.evidence == {}
+    assert contradictions(provider.votes) == []
+    infos = query(devnet, "slashing", "signing-infos")["info"]
+    assert len(infos) == 3
+    for info in infos:
+        assert not info.get("tombstoned", False)
+        assert info["jailed_until"].startswith("1970-01-01")
+    assert [entry for entry in query(devnet, "staking", "validators")["validators"] if entry.get("jailed", False)] == []
+
+
+def query(devnet: Devnet, *words: str) -> Any:
+    """Ask the provider by its own program."""
+    program = str(CHAIN.ensure() / "interchain-security-pd")
+    command = [program, "query", *words, "--node", devnet.rpc_url().replace("http", "tcp"), "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    return json.loads(done.stdout)
