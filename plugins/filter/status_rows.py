@@ -155,7 +155,14 @@ def _reason(data: Mapping[str, str], failure: str | None) -> str:
     """Everything there is to say, the most urgent first."""
     alarm = f"ALARM: {data.get('alarm_reason', '')}" if data.get("alarm") == "true" else ""
     failed = f"launch failed: {data.get('launch_failed_reason', '')}" if data.get("launch_failed") == "true" else ""
-    return "; ".join(text for text in (alarm, failure, failed, data.get("reason", "")) if text)
+    return "; ".join(text for text in (alarm, failure, failed, _unsigned(data), data.get("reason", "")) if text)
+
+
+def _unsigned(data: Mapping[str, str]) -> str:
+    """Why the node of a member of the chain does not sign."""
+    if data.get("node_mode") != "follow" or data.get("phase") != "launched":
+        return ""
+    return f"does not sign: {'; '.join(json.loads(data.get('node_reasons', '[]')))}"
 
 
 def monitor_rows(

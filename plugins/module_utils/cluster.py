@@ -86,9 +86,13 @@ class Cluster:
             return self._read(self._resource(kind, api_version), name, namespace)
 
     def shown(self, kind: str, metadata: Mapping[str, Any], api_version: str) -> dict[str, Any] | None:
-        """Return an object with its status as a result may show it: without the values of Secrets and the server's own fields."""
+        """Return an object with its status and uid as a result may show it: without the values of Secrets and the server's own fields."""
         found = self.get(kind, metadata["name"], metadata.get("namespace"), api_version)
-        return None if found is None else {**_shown(found), "status": found.get("status") or {}}
+        if found is None:
+            return None
+        shown = _shown(found)
+        shown["metadata"]["uid"] = found["metadata"]["uid"]
+        return {**shown, "status": found.get("status") or {}}
 
     def select(
         self, kind: str, namespace: str | None = None, selector: str = "", api_version: str = "v1"

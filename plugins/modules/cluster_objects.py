@@ -44,7 +44,8 @@ options:
     description:
       - Seconds to wait until the objects are gone, Jobs are complete, StatefulSets have the pods that they want, and Services of the type LoadBalancer have
         an address. V(0) does not wait.
-      - A Job that fails ends the wait. One that has failed earlier is removed and made again.
+      - A Job that fails ends the wait. One that has failed earlier, or that was made for another volume by its annotation
+        C(interchain-security/volume), is removed and made again.
     type: int
     default: 0
   kubeconfig:
@@ -71,7 +72,8 @@ EXAMPLES = r"""
 RETURN = r"""
 objects:
   description:
-    - The objects that are there afterwards, without the values of Secrets and the server's own fields. After a wait they have their C(status).
+    - The objects that are there afterwards, without the values of Secrets and the server's own fields. After a wait they have their C(status) and
+      C(metadata.uid).
   type: list
   elements: dict
   returned: success

@@ -100,6 +100,10 @@ class Controllers:
     def _look(self) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for job in self._batch.list_job_for_all_namespaces().items:
+            if job.metadata.deletion_timestamp:
+                free = {"metadata": {"finalizers": None}}
+                self._batch.patch_namespaced_job(job.metadata.name, job.metadata.namespace, free)
+                continue
             if not job.status.conditions:
                 conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
                 status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}

@@ -146,6 +146,14 @@ def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path:
             "metadata": {"name": "data", "namespace": namespace, "finalizers": None},
         }
     )
+    place.converge("stage", consumer_id)
+    cut = Pod(place, consumer_id, tmp_path / "cut")  # it has waited for a volume, and its launch has not come yet
+    cut.stage()
+    cut.start()
+    wait_for("the refusal", lambda: cut.ended() is not None)
+    assert cut.ended() == 1
+    assert "it is to sign, and this is not the volume that its key signs on" in cut.log.read_text()
+
     result = place.converge("launch", consumer_id)
     assert result["launched"]["mode"] == "follow"
     assert "the volume with the sign state of this key is gone" in result["launched"]["reasons"][0]

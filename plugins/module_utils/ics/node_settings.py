@@ -24,7 +24,7 @@ with suppress(ImportError):  # a module reports it through missing_required_lib
     import tomli_w
 
 CONFIG_FILE, APP_FILE, LAUNCH_FILE = "config.toml", "app.toml", "launch.json"
-OWNER_FILE, SIGNER_FILE = "owner", "signer"
+OWNER_FILE, SIGNER_FILE, VOLUME_FILE = "owner", "signer", "volume"
 SIGNER_ADDRESS = "tcp://0.0.0.0:26659"
 
 
@@ -71,9 +71,13 @@ class StagedSettings:
 
 @dataclass(frozen=True)
 class StartSettings:
-    """What is known only when the chain has launched. ``external_address`` is host:port, empty when it is not known (yet)."""
+    """What is known only when the chain has launched. ``external_address`` is host:port, empty when it is not known (yet).
+
+    ``volume`` is the one on which the node may sign.
+    """
 
     owner_mark: str
+    volume: str
     signer: Signer
     double_sign_check_height: int
     external_address: str
@@ -102,4 +106,5 @@ def files(staged: StagedSettings, start: StartSettings) -> dict[str, str]:
         APP_FILE: staged.app,
         OWNER_FILE: start.owner_mark,
         SIGNER_FILE: start.signer.value,
+        VOLUME_FILE: start.volume,
     }

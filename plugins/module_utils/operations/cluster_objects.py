@@ -28,6 +28,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "kubeconfig": {"type": "path"},
 }
 
+VOLUME = "interchain-security/volume"
 GRANT_SECONDS = 10.0
 REMOVE_SECONDS = 60.0
 
@@ -81,7 +82,7 @@ def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: fl
     }
     deadline = time.monotonic() + patience
     if definition["kind"] == "Job":
-        _remove_failed(cluster, definition)
+        _make_room(cluster, definition)
     while True:
         try:
             return writers[mode](definition)
@@ -91,19 +92,23 @@ def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: fl
             time.sleep(POLL_SECONDS)
 
 
-def _remove_failed(cluster: Cluster, definition: dict[str, Any]) -> None:
-    """A Job that has failed never runs again: it makes room for a new one."""
+def _make_room(cluster: Cluster, definition: dict[str, Any]) -> None:
+    """A Job never runs again: one that has failed, or that was made for another volume, makes room for a new one."""
     name, namespace = definition["metadata"]["name"], definition["metadata"].get("namespace")
     found = cluster.get("Job", name, namespace, definition["apiVersion"])
-    conditions = ((found or {}).get("status") or {}).get("conditions") or []
-    if found and any(entry["type"] == "Failed" and entry["status"] == "True" for entry in conditions):
+    if found is None:
+        return
+    conditions = (found.get("status") or {}).get("conditions") or []
+    failed = any(entry["type"] == "Failed" and entry["status"] == "True" for entry in conditions)
+    volume = (definition["metadata"].get("annotations") or {}).get(VOLUME)
+    if failed or (volume and volume != (found["metadata"].get("annotations") or {}).get(VOLUME)):
         cluster.delete("Job", name, namespace, definition["apiVersion"], found["metadata"]["uid"])
 
         def gone() -> bool | None:
             left = cluster.get("Job", name, namespace, definition["apiVersion"])
             return True if left is None or left["metadata"]["uid"] != found["metadata"]["uid"] else None
 
-        cluster.await_value(f"Job {namespace}/{name}, which failed earlier, to go", gone, REMOVE_SECONDS)
+        cluster.await_value(f"Job {namespace}/{name}, which is done, to go", gone, REMOVE_SECONDS)
 
 
 def _await(cluster: Cluster, definition: dict[str, Any], state: str, timeout: int) -> None:

@@ -113,6 +113,7 @@ class Launcher:
         found = self._peers(consumer)
         start = node_settings.StartSettings(
             owner_mark=signing.owner_mark(consumer.consumer_id, consumer.chain_id),
+            volume=place.volume,
             signer=signer,
             double_sign_check_height=decision.double_sign_check_height,
             external_address=place.external_address,

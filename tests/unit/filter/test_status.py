@@ -105,6 +105,20 @@ def row(*config_maps: dict[str, Any], **record: Any) -> dict[str, Any]:
             "ALARM: slash 100 %; launch failed: nobody; rank 1",
             id="alarm first",
         ),
+        pytest.param(
+            {"phase": "launched", "node_mode": "follow", "node_reasons": '["the volume is gone", "another signs"]'},
+            [],
+            None,
+            "does not sign: the volume is gone; another signs; rank 1",
+            id="follows",
+        ),
+        pytest.param(
+            {"phase": "stopped", "node_mode": "follow", "node_reasons": '["the volume is gone"]'},
+            [],
+            None,
+            "rank 1",
+            id="followed",
+        ),
     ],
 )
 def test_event_and_reason(

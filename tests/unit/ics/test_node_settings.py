@@ -47,10 +47,12 @@ def staged(**launch: Any) -> StagedSettings:
 
 
 def started(signer: Signer) -> dict[str, Any]:
-    start = StartSettings("3-abc", signer, 10, "192.0.2.1:27000", ("x@192.0.2.2:27000", "y@[2001:db8::1]:27000"))
+    peers = ("x@192.0.2.2:27000", "y@[2001:db8::1]:27000")
+    start = StartSettings("3-abc", "a-uid", signer, 10, "192.0.2.1:27000", peers)
     made = files(staged(), start)
     assert made["app.toml"] == 'a = "b"\n'
     assert made["owner"] == "3-abc"
+    assert made["volume"] == "a-uid"
     assert made["signer"] == signer.value
     return tomllib.loads(made["config.toml"])
 
@@ -102,4 +104,4 @@ def test_settings_that_are_none(data: dict[str, str]) -> None:
 def test_a_config_that_is_no_toml() -> None:
     broken = StagedSettings("= no", "", staged().genesis, 0, "")
     with pytest.raises(InvalidInput, match=r"config\.toml cannot be read"):
-        files(broken, StartSettings("", Signer.NONE, 0, "", ()))
+        files(broken, StartSettings("", "", Signer.NONE, 0, "", ()))
