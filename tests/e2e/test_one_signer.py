@@ -262,6 +262,10 @@ def test_a_lost_volume_ends_the_signing_and_says_so(signing: Signing) -> None:
     assert pooled_evidence(signing.data("alice", POOL)) == set()
     signing.scale(0)
     signing.gone()
+    # The pod that made its home is done, but holds it.
+    signing.devnet.kubectl(
+        "delete", "pods", "--namespace", signing.namespace(), "--selector=app.kubernetes.io/name=stage"
+    )
     signing.devnet.kubectl(
         "delete", "persistentvolumeclaim", "data", "--namespace", signing.namespace(), "--timeout=60s"
     )
