@@ -17,12 +17,14 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.interchain.security.plugins.filter.node_key import node_key
+from ansible_collections.interchain.security.plugins.module_utils.ics.signing import LATE_SECONDS
 from tests.integration.vote_scan import (
     Vote,
     Watch,
@@ -40,6 +42,7 @@ pytestmark = pytest.mark.timeout(600)
 
 CHAIN_ID = "signer-1"
 SECOND = "second"  # a second monitor of alice's
+AS_SECOND = {"interchain_load_balancer_address": "", "consumer_launch_timeout": 60}
 PREVOTE = 4  # the step of a round in which a validator has voted
 WAL = "$(ls cs.wal/wal.* 2>/dev/null) cs.wal/wal"
 POOL = "evidence.db/*"
@@ -53,7 +56,7 @@ class Signing:
     consumer_id: str
     watch: Watch
     address: str
-    votes: list[Vote] = field(default_factory=list)
+    own: list[Vote] = field(default_factory=list)  # what alice's node had of votes before its volume was lost
 
     def namespace(self, name: str = "alice") -> str:
         return f"{name}-consumer-{self.consumer_id}"
@@ -75,10 +78,6 @@ class Signing:
             "scale", "statefulset", "node", "--namespace", self.namespace(name), f"--replicas={replicas}"
         )
 
-    def gone(self) -> None:
-        """Wait until alice's pod is gone."""
-        self.devnet.wait("alice's pod to go", lambda: self.pod() is None, 90, f"kubectl get pods -n {self.namespace()}")
-
     def goes_on(self) -> None:
         """Wait for blocks that come after all that has happened by now."""
         height = self.devnet.node_height("bob", self.consumer_id)
@@ -98,27 +97,42 @@ class Signing:
         assert text.strip()
         return base64.b64decode(text)
 
-    def stands_without_alice(self, observer: str) -> None:
-        """Wait until an observer's node is where a signer would have voted on the next block, with bob's vote on it, and see none of alice's."""
-        height = self.devnet.node_height("bob", self.consumer_id) + 1
-        found: list[Vote] = []
+    def state(self, name: str) -> tuple[int, int, set[Vote]]:
+        """Return height and step of a node, and the votes that it has on that height."""
+        state = self.devnet.rpc("dump_consensus_state", self.url(name))["round_state"]
+        height = int(state["height"])
+        return (
+            height,
+            int(state["step"]),
+            {vote for vote in votes_of_state(json.dumps(state), name) if vote.height == height},
+        )
+
+    def stop(self) -> set[Vote]:
+        """Stop alice's node; return what she had voted on the block at which the chain now stands."""
+        self.scale(0)
+        self.devnet.wait("alice's pod to go", lambda: self.pod() is None, 90, f"kubectl get pods -n {self.namespace()}")
+        _height, _step, votes = self.state("bob")
+        return {vote for vote in votes if vote.address == self.address}
+
+    def stands(self, observer: str, before: set[Vote]) -> None:
+        """Wait until an observer's node is where a signer would have voted on the next block, with bob's vote on it; alice's are those of before."""
+        votes: set[Vote] = set()
 
         def voted() -> bool:
             try:
-                state = self.devnet.rpc("dump_consensus_state", self.url(observer))["round_state"]
+                height, step, found = self.state(observer)
             except OSError:
                 return False
-            found[:] = [vote for vote in votes_of_state(json.dumps(state), observer) if vote.height == height]
-            return int(state["height"]) == height and int(state["step"]) >= PREVOTE and len(found) > 0
+            votes.clear()
+            votes.update(found)
+            others = {vote.address for vote in votes} - {self.address}
+            return (
+                height == self.devnet.node_height("bob", self.consumer_id) + 1 and step >= PREVOTE and len(others) > 0
+            )
 
-        self.devnet.wait(
-            f"{observer}'s node to stand at height {height}",
-            voted,
-            120,
-            f"kubectl logs -n {self.namespace(observer)} node-0",
-        )
-        assert self.address not in {vote.address for vote in found}
-        assert self.devnet.node_height("bob", self.consumer_id) == height - 1
+        where = f"kubectl logs -n {self.namespace(observer)} node-0"
+        self.devnet.wait(f"{observer}'s node to stand where bob's does", voted, 120, where)
+        assert {vote for vote in votes if vote.address == self.address} <= before
 
     def remembered(self, name: str) -> dict[str, str]:
         return self.devnet.decision(name, self.consumer_id)
@@ -148,6 +162,9 @@ def signing(devnet: Devnet) -> Iterator[Signing]:
     address = devnet.rpc("status", urls["alice"])["validator_info"]["address"][:12]
     with Watch(urls) as watch:
         yield Signing(devnet, consumer_id, watch, address)
+    devnet.remove_consumer(consumer_id)
+    second = [f"{SECOND}-monitor", f"{SECOND}-consumer-{consumer_id}"]
+    devnet.kubectl("delete", "namespace", *second, "--ignore-not-found", "--timeout=100s")
 
 
 def node_process(pod: dict[str, Any]) -> int:
@@ -203,11 +220,7 @@ def test_a_second_monitor_of_the_validator(signing: Signing) -> None:
         (f"consumer-{signing.consumer_id}-key", "priv_validator_key.json", key),
     ):
         devnet.kubectl("create", "secret", "generic", name, "--namespace", monitor, f"--from-literal={file}={text}")
-    second = {
-        "interchain_fence_namespace": "alice-monitor",
-        "interchain_load_balancer_address": "",
-        "consumer_launch_timeout": 60,
-    }
+    second = {**AS_SECOND, "interchain_fence_namespace": "alice-monitor"}
     signing.launch(SECOND, **second)
     remembered = signing.remembered(SECOND)
     assert remembered["node_mode"] == "follow"
@@ -221,12 +234,12 @@ def test_a_second_monitor_of_the_validator(signing: Signing) -> None:
         120,
         f"kubectl logs -n {signing.namespace(SECOND)} node-0",
     )
-    signing.scale(0)
-    signing.gone()
-    signing.stands_without_alice(SECOND)
+    before = signing.stop()
+    signing.stands(SECOND, before)
     # Nor does it sign when it is asked to start anew while nobody does.
     signing.launch(SECOND, **second)
     assert signing.remembered(SECOND)["node_mode"] == "follow"
+    signing.stands(SECOND, before)
 
 
 def test_two_launches_at_the_same_time(signing: Signing) -> None:
@@ -257,11 +270,26 @@ def test_a_restart_by_another_pod_template(signing: Signing) -> None:
     signing.goes_on()
 
 
+def test_a_second_monitor_that_shares_no_fence(signing: Signing) -> None:
+    """As in another cluster. It comes late, so it looks first who signs, and sees alice."""
+    devnet = signing.devnet
+    spawned = datetime.fromisoformat(devnet.consumer(signing.consumer_id)["spawn_time"])
+
+    def late() -> bool:
+        now = datetime.fromisoformat(devnet.rpc("status")["sync_info"]["latest_block_time"][:19] + "+00:00")
+        return (now - spawned).total_seconds() > LATE_SECONDS
+
+    devnet.wait("a minute after the launch", late, 90, "make logs")
+    signing.launch(SECOND, **AS_SECOND)
+    remembered = signing.remembered(SECOND)
+    assert remembered["node_mode"] == "follow"
+    assert "another node signs the chain with the key held here" in json.loads(remembered["node_reasons"])[0]
+
+
 def test_a_lost_volume_ends_the_signing_and_says_so(signing: Signing) -> None:
-    signing.votes += votes_of_wal(signing.data("alice", WAL), "sent to alice")
+    signing.own += votes_of_wal(signing.data("alice", WAL), "alice")
     assert pooled_evidence(signing.data("alice", POOL)) == set()
-    signing.scale(0)
-    signing.gone()
+    before = signing.stop()
     # The pod that made its home is done, but holds it.
     signing.devnet.kubectl(
         "delete", "pods", "--namespace", signing.namespace(), "--selector=app.kubernetes.io/name=stage"
@@ -276,7 +304,7 @@ def test_a_lost_volume_ends_the_signing_and_says_so(signing: Signing) -> None:
     keys = signing.devnet.get("secret", "keys", signing.namespace())
     assert keys is not None
     assert list(keys["data"]) == ["node_key.json"]
-    signing.stands_without_alice("alice")
+    signing.stands("alice", before)
     status = signing.devnet.playbook("status", None, status_validator="alice")
     assert "the volume with the sign state of this key is gone" in status
 
@@ -286,18 +314,24 @@ def test_nobody_has_signed_twice(signing: Signing) -> None:
     devnet = signing.devnet
     chain = read_chain(signing.url("bob"), "bob")
     assert chain.evidence == {}
-    signing.votes += [*chain.votes, *list(signing.watch.votes)]
+    votes = [*chain.votes, *list(signing.watch.votes), *signing.own]
     of_alice = {vote.height for vote in chain.votes if vote.address == signing.address and vote.block.strip("0")}
     assert of_alice == set(range(1, chain.tip + 1))  # she signed each of them: what follows is about her key
     for name in ("bob", SECOND, "alice"):
-        signing.votes += votes_of_wal(signing.data(name, WAL), f"sent to {name}")
+        votes += votes_of_wal(signing.data(name, WAL), name)
         assert pooled_evidence(signing.data(name, POOL)) == set()
         log = devnet.kubectl("logs", "node-0", "--namespace", signing.namespace(name))
         assert log
         assert alarms(log) == []
-    places = {vote.place for vote in signing.votes if vote.address == signing.address}
-    assert {"blocks of bob", "sent to bob", "sent to alice", "live at alice", "live at bob"} <= places
-    assert contradictions(signing.votes) == []
+    assert contradictions(votes) == []
+    # Every vote with her key that anybody has seen was made by her node, the one with the sign state.
+    made = {vote for vote in signing.own if vote.place == "made by alice" and vote.address == signing.address}
+    until = max(vote.height for vote in made)
+    seen = [vote for vote in votes if vote.address == signing.address and vote.height < until]
+    assert {"blocks of bob", "sent to bob", f"sent to {SECOND}", "live at alice", "live at bob"} <= {
+        vote.place for vote in seen
+    }
+    assert set(seen) <= made
 
     provider = read_chain(devnet.rpc_url(), "the provider")
     assert provider.evidence == {}

@@ -153,8 +153,10 @@ def _votes_of_commit(commit: dict[str, Any], place: str) -> list[Vote]:
 # -- the log that a node writes before it acts -----------------------------------------------------------------------------
 
 
-def votes_of_wal(content: bytes, place: str) -> list[Vote]:
+def votes_of_wal(content: bytes, node: str) -> list[Vote]:
     """Return all proposals and votes that a node made or was sent, out of the content of its data/cs.wal, oldest file first.
+
+    Their place says which of both it was: ``made by`` or ``sent to`` the node. A node writes down what it makes before it tells anybody.
 
     A last record that is not yet whole is left out; ValueError for a wrong checksum.
     """
@@ -166,12 +168,13 @@ def votes_of_wal(content: bytes, place: str) -> list[Vote]:
         if len(record) < length:
             break
         if crc32c(record) != checksum:
-            raise ValueError(f"the record at byte {offset} of {place} has a wrong checksum")
+            raise ValueError(f"the record at byte {offset} of {node} has a wrong checksum")
         offset += 8 + length
-        # A timed message (2) that is a message of a peer or of the node itself (2), with the message (1) in it.
-        for message in _inside(record, 2, 2, 1):
-            found += [_signed(vote, place) for vote in _inside(message, 6, 1)]
-            found += [_signed(proposal, place, proposal=True) for proposal in _inside(message, 3, 1)]
+        # A timed message (2) that came from somebody (2): the message (1), and which peer (2); the node itself is none.
+        for message in _inside(record, 2, 2):
+            place = f"sent to {node}" if any(_inside(message, 2)) else f"made by {node}"
+            found += [_signed(vote, place) for vote in _inside(message, 1, 6, 1)]
+            found += [_signed(proposal, place, proposal=True) for proposal in _inside(message, 1, 3, 1)]
     return found
 
 

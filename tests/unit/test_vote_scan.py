@@ -125,9 +125,9 @@ def message(*fields: tuple[int, bytes | int]) -> bytes:
     return made
 
 
-def record(signed: bytes, field: int = 6) -> bytes:
+def record(signed: bytes, field: int = 6, peer: bytes = b"peer") -> bytes:
     """A record of the log: at a time, a message of a peer with a vote or a proposal in it."""
-    of_peer = message((1, message((field, message((1, signed))))), (2, b"peer"))
+    of_peer = message((1, message((field, message((1, signed))))), (2, peer))
     content = message((1, message((1, 5))), (2, message((2, of_peer))))
     return struct.pack(">II", crc32c(content), len(content)) + content
 
@@ -152,6 +152,8 @@ def test_the_votes_of_a_log_are_all_that_a_node_was_sent() -> None:
     log = record(signed_vote(BLOCK, b"\x11" * 64)) + record(signed_proposal(BLOCK, b"\x44" * 64), field=3)
     proposal = Vote("", 7, 1, "proposal", BLOCK[:12], "44" * 6, "")
     assert votes_of_wal(log, "bob") == [VOTE, proposal]
+    own = record(signed_vote(BLOCK, b"\x11" * 64), peer=b"")
+    assert [vote.place for vote in votes_of_wal(log + own, "bob")] == ["sent to bob", "sent to bob", "made by bob"]
     # Only the block of the vote for none is missing in it.
     nil = message((1, 1), (2, 7), (4, b""), (6, bytes.fromhex(ALICE)), (8, b"\x55" * 64))
     assert votes_of_wal(record(nil), "bob") == [Vote(ALICE[:12], 7, 0, "prevote", NIL, "55" * 6, "")]
