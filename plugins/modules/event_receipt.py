@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Writes a receipt into the state document C(consumer-<consumer_id>); everything else in the document stays.
   - The event source C(interchain.security.ccv) puts an event again until a receipt with its uuid says V(done).
-  - A receipt with V(failed) makes it put the event again after a pause that grows with each attempt.
+  - Without O(consumer_id) it is the receipt of a C(check_due), in the document C(check). The event source sends the next one then, whatever the outcome.
+  - A receipt with V(failed) of a consumer makes it put the event again after a pause that grows with each attempt.
 extends_documentation_fragment:
   - interchain.security.state
 attributes:
@@ -21,9 +22,8 @@ attributes:
     support: full
 options:
   consumer_id:
-    description: The consumer of the event.
+    description: The consumer of the event; none for a C(check_due).
     type: str
-    required: true
   event_uuid:
     description: The C(meta.uuid) of the event. Empty for a run by hand.
     type: str

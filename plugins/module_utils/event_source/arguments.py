@@ -34,6 +34,7 @@ class Arguments:
     silence_timeout: float = 30.0
     spawn_notice: float = 20.0
     action_timeout: float = 900.0
+    check_interval: float = 60.0
     max_outstanding: int = 8
     confirm_endpoints: int = 1
     ca_file: str | None = None
@@ -63,7 +64,7 @@ class Arguments:
         for name, value in given.items():
             kind = str(known[name].type)
             if kind == "float":
-                values[name] = _seconds(name, value)
+                values[name] = _seconds(name, value, zero=name == "check_interval")
             elif kind == "int":
                 lowest, highest = (0, 65535) if name == "metrics_port" else (1, LARGEST_COUNT)
                 values[name] = _count(name, value, lowest, highest)
@@ -124,13 +125,15 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _seconds(name: str, value: object) -> float:
+def _seconds(name: str, value: object, *, zero: bool = False) -> float:
     try:
         seconds = _number(value)
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise ValueError("not above 0")
+        if not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not zero):
+            raise ValueError("out of bounds")
     except ValueError as error:
-        raise ValueError(f"{name}: {value!r} is not a number of seconds above 0") from error
+        raise ValueError(
+            f"{name}: {value!r} is not a number of seconds {'from 0 on' if zero else 'above 0'}"
+        ) from error
     return seconds
 
 

@@ -148,6 +148,10 @@ class Deliveries:
         self._events.append(event)
         self._told()
 
+    def waits(self, uuid: str) -> bool:
+        """Tell whether an event that belongs to no consumer has not been put yet."""
+        return any(event["meta"]["uuid"] == uuid for event in self._events)
+
     def restore(self, entries: Iterable[Sending]) -> None:
         """Take what an earlier run had on its way; receipts have to be known by now."""
         for entry in entries:

@@ -23,6 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.arguments import Arguments
 from ansible_collections.interchain.security.plugins.module_utils.event_source.blocks import BlockReader, ReadBlock
+from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Checks
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import (
     Deliveries,
@@ -146,7 +147,7 @@ class Session:
         self._unreadable: dict[str, datetime] = {}
         self._sync: asyncio.Task[None] | None = None
         self._next_sync = 0.0
-        self._started = False
+        self._started = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the chain until cancelled. Raises StateConflict when somebody else writes the cursor."""
@@ -156,6 +157,8 @@ class Session:
         if self._keeper is not None:
             keeper = self._keeper
             work += [keeper.keep_saving, lambda: keeper.watch_receipts(self._deliveries)]
+            if self._arguments.check_interval > 0:
+                work.append(self._checks(keeper))
         tasks = [asyncio.create_task(_for_ever(part)) for part in work]
         try:
             await asyncio.gather(*tasks)
@@ -402,19 +405,41 @@ class Session:
         self._telemetry.consumers(reading.counts)
 
     def _first_reading_done(self) -> None:
-        if self._started or self._block is None:
+        if self._started.is_set() or self._block is None:
             return
-        self._started = True
+        self._started.set()
         self._telemetry.ready(True, "")
-        self._deliveries.add_event(
-            events.started(
-                provider_chain_id=str(self._endpoints.chain_id),
-                height=self._block.height,
-                block_time=self._block.time,
-                produced_at=datetime.now(UTC),
-            )
-        )
+        self._send(events.STARTED)
         self._save_soon()
+
+    def _send(self, kind: str) -> str:
+        """Send an event that belongs to no consumer, and return its uuid. QueryFailed before the first reading."""
+        if self._block is None:
+            raise QueryFailed(f"there is no block yet of which {kind} could be told")
+        event = events.of_no_consumer(
+            kind,
+            provider_chain_id=str(self._endpoints.chain_id),
+            height=self._block.height,
+            block_time=self._block.time,
+            produced_at=datetime.now(UTC),
+        )
+        self._deliveries.add_event(event)
+        return str(event["meta"]["uuid"])
+
+    def _checks(self, keeper: StateKeeper) -> Callable[[], Awaitable[None]]:
+        checks = Checks(
+            self._arguments.check_interval,
+            self._arguments.action_timeout,
+            ask=lambda: self._send(events.CHECK_DUE),
+            waits=self._deliveries.waits,
+            ended=keeper.ended_check,
+        )
+
+        async def check_for_ever() -> None:
+            await self._started.wait()
+            await checks.run()
+
+        return check_for_ever
 
 
 async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:

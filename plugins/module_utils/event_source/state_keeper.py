@@ -19,7 +19,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import DOCUMENT, Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import Deliveries, Receipt
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
+from ansible_collections.interchain.security.plugins.module_utils.state_store import CHECK, CONSUMER_PREFIX, StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
 
@@ -154,6 +154,11 @@ class StateKeeper:
             except StateError as error:
                 self._alarms.raised("receipts_unavailable", f"what became of the playbooks cannot be read: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def ended_check(self) -> str:
+        """Return the uuid of the check that ended last, empty before the first. Raises StateError."""
+        document = await self._run(self._store.read, CHECK)
+        return document.data.get("event_uuid", "") if document else ""
 
     async def until_quiet(self) -> None:
         """Wait until nobody has written the cursor for some time: the other monitor has ended."""

@@ -194,17 +194,24 @@ def outgoing(chain_id: str, change: Change, attempt: int, produced_at: datetime)
     return event
 
 
-def started(*, provider_chain_id: str, height: int, block_time: datetime, produced_at: datetime) -> dict[str, Any]:
-    """The outgoing event that follows the first complete reading after a start."""
-    # Each start is a new event, so the moment is part of the name.
-    name = f"{provider_chain_id}/{height}/started/{rfc3339(produced_at)}"
+# Events that belong to no consumer.
+STARTED = "started"  # follows the first complete reading after a start
+CHECK_DUE = "check_due"  # asks for a look at the consumer nodes
+
+
+def of_no_consumer(
+    kind: str, *, provider_chain_id: str, height: int, block_time: datetime, produced_at: datetime
+) -> dict[str, Any]:
+    """An outgoing event that belongs to no consumer."""
+    # Each is a new event, so the moment is part of the name.
+    name = f"{provider_chain_id}/{height}/{kind}/{rfc3339(produced_at)}"
     return {
-        "type": "started",
+        "type": kind,
         "height": height,
         "block_time": rfc3339(block_time),
         "meta": {
             "uuid": str(uuid.uuid5(_NAMESPACE, name)),
-            "source_offset": f"{height}/started",
+            "source_offset": f"{height}/{kind}",
             "produced_at": rfc3339(produced_at),
         },
     }

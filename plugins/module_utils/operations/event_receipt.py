@@ -14,11 +14,11 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import KEYS, Outcome, Receipt
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
+from ansible_collections.interchain.security.plugins.module_utils.state_store import CHECK, CONSUMER_PREFIX, StateStore
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **state.STATE_OPTIONS,
-    "consumer_id": {"type": "str", "required": True},
+    "consumer_id": {"type": "str"},
     "event_uuid": {"type": "str", "default": ""},
     "attempt": {"type": "int", "default": 1},
     "outcome": {"type": "str", "required": True, "choices": [outcome.value for outcome in Outcome]},
@@ -28,8 +28,9 @@ TRIES = 10  # to write a document that the playbooks' other tasks write too
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Put the receipt into the consumer's document; everything else in it stays."""
-    name = CONSUMER_PREFIX + checked_consumer_id(params["consumer_id"])
+    """Put the receipt into the consumer's document, or that of the checks; everything else in it stays."""
+    of_check = params["consumer_id"] is None
+    name = CHECK if of_check else CONSUMER_PREFIX + checked_consumer_id(params["consumer_id"])
     receipt = Receipt(
         checked_uuid(params["event_uuid"]),
         Outcome(params["outcome"]),

@@ -22,6 +22,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
@@ -49,6 +50,7 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.n
 from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import Telemetry
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import Hints
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.operations import event_receipt
 from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from tests.unit.eda.fake_node import UNBONDING, Entry, FakeChain, FakeNode, RandomFaults, State
 
@@ -199,6 +201,7 @@ def give_receipt(store: FileStateStore, event: dict[str, Any], outcome: str) -> 
         ({"provider_rpc_url": URL, "sync_interval": True}, "sync_interval"),
         ({"provider_rpc_url": URL, "poll_interval": 0}, "poll_interval"),
         ({"provider_rpc_url": URL, "request_timeout": "nan"}, "request_timeout"),
+        ({"provider_rpc_url": URL, "check_interval": -1}, "check_interval"),
         ({"provider_rpc_url": URL, "provider_chain_id": 7}, "provider_chain_id"),
         ({"provider_rpc_url": URL, "state_directory": "state"}, "state_directory"),
         ({"provider_rpc_url": URL, "state_directory": "/no/such/directory"}, "state_directory"),
@@ -227,6 +230,7 @@ def test_options_may_be_text_and_come_with_those_of_the_rulebook() -> None:
     args = {
         "provider_rpc_url": "http://a:1/, tcp://b:2",
         "sync_interval": "7.5",
+        "check_interval": "0",
         "max_outstanding": "3",
         "provider_chain_id": "",
         "eda_feedback_queue": object(),
@@ -235,6 +239,7 @@ def test_options_may_be_text_and_come_with_those_of_the_rulebook() -> None:
     checked = Arguments.from_args(args)
     assert checked.provider_rpc_url == ("http://a:1", "http://b:2")
     assert checked.sync_interval == 7.5
+    assert checked.check_interval == 0
     assert checked.max_outstanding == 3
     assert checked.provider_chain_id is None
 
@@ -993,6 +998,50 @@ def test_a_state_store_that_fails_for_a_while_stops_nothing_that_blocks_tell(
 
     with quiet():
         asyncio.run(play())
+
+
+# -- checks -------------------------------------------------------------------------------------------------------------
+
+
+def test_checks_are_asked_for_after_the_first_reading_and_one_at_a_time(tmp_path: Path) -> None:
+    chain = FakeChain()
+
+    async def play() -> None:
+        async with Run(FakeNode(chain), tmp_path, check_interval=0.01) as run:
+            for number in range(1, 4):
+                await run.until(lambda number=number: len(run.of_type("check_due")) == number)  # type: ignore[misc]
+                assert [event["type"] for event in run.events] == ["started"] + ["check_due"] * number
+                chain.add()
+                await run.until_block(chain.height)
+                assert len(run.of_type("check_due")) == number
+                give_check_receipt(tmp_path, run.events[-1])
+            await run.until(lambda: len(run.of_type("check_due")) == 4)
+            assert run.events[-1]["height"] == chain.height
+            await run.stop()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("stored", "check_interval"), [(True, 0), (False, 0.001)])
+def test_checks_can_be_switched_off_and_need_a_store(tmp_path: Path, stored: bool, check_interval: float) -> None:
+    chain = FakeChain()
+
+    async def play() -> None:
+        async with Run(FakeNode(chain), tmp_path if stored else None, check_interval=check_interval) as run:
+            await run.until(lambda: bool(run.of_type("started")))
+            for _unused in range(30):
+                chain.add()
+            await run.until_block(chain.height)
+            assert run.of_type("check_due") == []
+
+    asyncio.run(play())
+
+
+def give_check_receipt(directory: Path, event: dict[str, Any]) -> None:
+    """As the playbook of a check does in the end."""
+    options = {"state_directory": str(directory), "event_uuid": event["meta"]["uuid"], "outcome": "done"}
+    validated = ArgumentSpecValidator(event_receipt.ARGUMENT_SPEC).validate(options)
+    assert event_receipt.run(validated.validated_parameters, False)["changed"]
 
 
 # -- a real socket ------------------------------------------------------------------------------------------------------

@@ -245,9 +245,11 @@ def test_a_time_needs_its_zone() -> None:
         events.rfc3339(datetime(2026, 11, 23))
 
 
-def test_each_start_is_an_event_of_its_own() -> None:
+@pytest.mark.parametrize("kind", [events.STARTED, events.CHECK_DUE])
+def test_each_event_of_no_consumer_is_one_of_its_own(kind: str) -> None:
     first, second = (
-        events.started(
+        events.of_no_consumer(
+            kind,
             provider_chain_id="provider-1",
             height=9,
             block_time=BLOCK_TIME,
@@ -255,7 +257,7 @@ def test_each_start_is_an_event_of_its_own() -> None:
         )
         for number in (1, 2)
     )
-    assert first["type"] == "started"
+    assert first["type"] == kind
     assert first["height"] == 9
     assert first["meta"]["uuid"] != second["meta"]["uuid"]
 

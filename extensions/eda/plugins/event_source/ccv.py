@@ -103,6 +103,13 @@ options:
     description: Seconds to wait for the receipt of an event before it is sent again.
     type: float
     default: 900.0
+  check_interval:
+    description:
+      - Seconds between C(check_due), which asks for a look at the consumer nodes. V(0) sends none.
+      - It needs a store, since the next one waits until the document C(check) of the store holds a receipt of the last one, as the module
+        M(interchain.security.event_receipt) writes it without a consumer, or until O(action_timeout) has passed.
+    type: float
+    default: 60.0
   max_outstanding:
     description: Most events without a receipt at any time. Further ones wait, launches first.
     type: int
@@ -138,6 +145,7 @@ notes:
     and perhaps C(spawn_time)."
   - "C(spawn_imminent) has C(consumer_id), C(spawn_time), C(seconds) of block time left, C(height), C(block_time) and C(attempt). It is sent once."
   - "C(started) has C(height) and C(block_time). It follows the first complete reading of all consumers after a start."
+  - "C(check_due) has C(height) and C(block_time). The first one follows C(started) after O(check_interval)."
   - "All have C(meta.uuid). It is the same when the same change is found again after a restart, and another for each further attempt."
   - "A launch that failed since nobody had opted in shows as phase V(registered) with previous phase V(initialized)."
 """
