@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import TRUE, from_text, summary
+from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Past
 
 VALIDATOR = "interchain-security/validator"
 CONSUMER = "interchain-security/consumer-id"
-HEIGHT = re.compile(r'"latest_block_height":"([0-9]+)"')
 
 
 def _labels(resource: Mapping[str, Any]) -> Mapping[str, str]:
@@ -116,11 +116,9 @@ def status_rows(
     documents = _Documents(config_maps, monitors)
     records = {str(consumer["consumer_id"]): consumer for consumer in consumers}
     node_of = {(_labels(node).get(VALIDATOR), _labels(node).get(CONSUMER)): node for node in nodes}
-    height_of: dict[str, str] = {}
-    for answer in heights:
-        found = HEIGHT.search(answer.get("stdout") or "")
-        if found:
-            height_of[answer["item"]["metadata"]["namespace"]] = found.group(1)
+    height_of = {
+        answer["item"]["metadata"]["namespace"]: answer["height"] for answer in heights if answer.get("height", -1) >= 0
+    }
 
     rows: list[dict[str, Any]] = []
     for validator, namespace, consumer_id, data in documents.consumers():
@@ -142,20 +140,38 @@ def status_rows(
                 "decision": data.get("decision"),
                 "node": _ready(node),
                 "height": height_of.get(node["metadata"]["namespace"]) if node else None,
+                "health": _health(data, _moment(now)),
                 "genesis_hash": data.get("genesis_hash"),
                 "genesis": (data.get("genesis_hash") or "")[:12] or None,
                 "event": event,
-                "reason": _reason(data, failure),
+                "reason": _reason(data, failure, _moment(now)),
             }
         )
     return sorted(rows, key=lambda row: (int(row["consumer_id"]), str(row["validator"])))
 
 
-def _reason(data: Mapping[str, str], failure: str | None) -> str:
+def _health(data: Mapping[str, str], now: datetime | None) -> str | None:
+    """How the node was at the last check: ``well``, or the first thing that is wrong with its reason and since when."""
+    conditions = from_text(data.get("conditions", ""))
+    if not conditions:
+        return None
+    wrong = next((entry for entry in conditions if entry.status != TRUE), None)
+    if wrong is None:
+        return "well"
+    return " ".join(filter(None, (wrong.type, wrong.reason, _until(_moment(wrong.since), now) or wrong.since)))
+
+
+def _reason(data: Mapping[str, str], failure: str | None, now: datetime | None) -> str:
     """Everything there is to say, the most urgent first."""
     alarm = f"ALARM: {data.get('alarm_reason', '')}" if data.get("alarm") == "true" else ""
     failed = f"launch failed: {data.get('launch_failed_reason', '')}" if data.get("launch_failed") == "true" else ""
-    return "; ".join(text for text in (alarm, failure, failed, _unsigned(data), data.get("reason", "")) if text)
+    past = Past.parse(data)
+    repaired = (
+        f"repaired ({past.action}) {_until(past.at, now) or receipt.moment(past.at)}: {past.reason}" if past.at else ""
+    )
+    health = summary(from_text(data.get("conditions", "")))
+    texts = (alarm, failure, failed, _unsigned(data), health, repaired, data.get("reason", ""))
+    return "; ".join(text for text in texts if text)
 
 
 def _unsigned(data: Mapping[str, str]) -> str:
@@ -166,7 +182,10 @@ def _unsigned(data: Mapping[str, str]) -> str:
 
 
 def monitor_rows(
-    config_maps: Sequence[Mapping[str, Any]], monitors: Sequence[Mapping[str, Any]], height: int | str = 0
+    config_maps: Sequence[Mapping[str, Any]],
+    monitors: Sequence[Mapping[str, Any]],
+    height: int | str = 0,
+    now: str = "",
 ) -> list[dict[str, Any]]:
     """One row per monitor: does it run, how far has it come, what is outstanding, how often was it started again and why."""
     documents = _Documents(config_maps, monitors)
@@ -183,6 +202,7 @@ def monitor_rows(
                 "height": reached or None,
                 "behind": max(int(height) - int(reached), 0) if reached.isdigit() else None,
                 "outstanding": len(documents.outstanding(namespace)),
+                "checked": _checked(documents.data(namespace, receipt.CHECK), _moment(now)),
                 "restarts": supervised.get("restarts", "0"),
                 "last_end": end or None,
             }
@@ -190,6 +210,31 @@ def monitor_rows(
     return sorted(rows, key=lambda row: str(row["validator"]))
 
 
+def _checked(data: Mapping[str, str], now: datetime | None) -> str | None:
+    """When the nodes were last looked at, and why that failed."""
+    told = receipt.parse(data)
+    if told is None:
+        return None
+    when = _until(told.at, now) or receipt.moment(told.at)
+    return when if told.outcome is receipt.Outcome.DONE else f"failed {when}: {told.reason}"
+
+
+def leftover_rows(
+    config_maps: Sequence[Mapping[str, Any]], monitors: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row per thing that the monitors' last checks have found left over of consumers."""
+    documents = _Documents(config_maps, monitors)
+    rows: list[dict[str, Any]] = []
+    for monitor in monitors:
+        try:
+            found = json.loads(documents.data(monitor["metadata"]["namespace"], receipt.CHECK).get("leftovers", "[]"))
+        except ValueError:
+            continue
+        validator = _labels(monitor).get(VALIDATOR)
+        rows += [{"validator": validator, **entry} for entry in found if isinstance(entry, dict)]
+    return rows
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
-        return {"status_rows": status_rows, "monitor_rows": monitor_rows}
+        return {"status_rows": status_rows, "monitor_rows": monitor_rows, "leftover_rows": leftover_rows}

@@ -35,6 +35,7 @@ RETRY_STATUS = (429, 500, 502, 503, 504)
 CONFLICT_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds
 POLL_SECONDS = 0.1
 HIDDEN = "VALUE_HIDDEN"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Found = TypeVar("Found")
 
@@ -95,12 +96,21 @@ class Cluster:
         return {**shown, "status": found.get("status") or {}}
 
     def select(
-        self, kind: str, namespace: str | None = None, selector: str = "", api_version: str = "v1"
+        self,
+        kind: str,
+        namespace: str | None = None,
+        selector: str = "",
+        api_version: str = "v1",
+        *,
+        metadata_only: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return the objects whose labels fit the selector, of one namespace or of all."""
+        """Return the objects whose labels fit the selector, of one namespace or of all; their metadata only when no more is needed."""
         with _reported("list", kind, selector or "all", namespace):
             found = self._resource(kind, api_version).get(
-                namespace=namespace, label_selector=selector or None, _request_timeout=REQUEST_SECONDS
+                namespace=namespace,
+                label_selector=selector or None,
+                header_params={"Accept": METADATA_ONLY} if metadata_only else {},
+                _request_timeout=REQUEST_SECONDS,
             )
             items: list[dict[str, Any]] = found.to_dict().get("items") or []
             return items

@@ -99,3 +99,7 @@ class ClusterError(InterchainError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NodeSilent(ClusterError):
+    """A node's pod was reached, and the node in it did not answer."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
-from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
     import kubernetes
@@ -23,38 +25,59 @@ RPC_PORT = 26657
 ANSWER_SECONDS = 10.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 
+Rpc = Callable[[str], dict[str, Any]]
+
 
 class NodeAccess:
-    """One node's pod. Every question may end in ClusterError: the pod is not there, or its node does not answer (yet)."""
+    """One node's pod, for one thread. A question ends in ClusterError when the pod cannot be reached, in NodeSilent when its node does not answer."""
 
     def __init__(self, cluster: Cluster, namespace: str, pod: str = "node-0", container: str = "node") -> None:
-        self._core = kubernetes.client.CoreV1Api(cluster.api_client)
+        # Its own client: while a forward is opened, the library puts another function into the client that it was given.
+        self._core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(cluster.api_client.configuration))
         self._namespace, self._pod, self._container = namespace, pod, container
         self._where = f"{namespace}/{pod}"
 
     def rpc(self, path: str) -> dict[str, Any]:
-        """Return the result of a GET on the node's RPC, e.g. ``status``."""
+        """Return the result of one GET on the node's RPC, e.g. ``status``."""
+        with self.conversation(ANSWER_SECONDS) as rpc:
+            return rpc(path)
+
+    @contextmanager
+    def conversation(self, seconds: float) -> Iterator[Rpc]:
+        """Give a function that asks the node's RPC, for many questions over one connection and for so many seconds in all."""
+        deadline = time.monotonic() + seconds
         try:
             forward = portforward(
-                self._core.connect_get_namespaced_pod_portforward,
-                self._pod,
-                self._namespace,
-                ports=str(RPC_PORT),
+                self._core.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(RPC_PORT)
             )
-            connection = http.client.HTTPConnection("localhost", timeout=ANSWER_SECONDS)
-            connection.sock = forward.socket(RPC_PORT)
-            connection.sock.settimeout(ANSWER_SECONDS)
+        except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
+            raise ClusterError(f"pod {self._where} cannot be reached: {_reason(error)}") from error
+        connection = http.client.HTTPConnection("localhost")
+        connection.auto_open = 0  # or it would go on with whatever listens on this machine
+        connection.sock = forward.socket(RPC_PORT)
+
+        def rpc(path: str) -> dict[str, Any]:
             try:
+                connection.sock.settimeout(max(min(deadline - time.monotonic(), ANSWER_SECONDS), 0.001))
                 connection.request("GET", f"/{path}")
                 body = connection.getresponse().read(LARGEST_ANSWER)
-            finally:
-                connection.close()
-            answer: dict[str, Any] = json.loads(body)["result"]
-        except (kubernetes.client.ApiException, WebSocketException, http.client.HTTPException, OSError) as error:
-            raise ClusterError(f"the node in pod {self._where} does not answer: {_reason(error)}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ClusterError(f"the node in pod {self._where} does not answer {path}") from error
-        return answer
+            except (
+                http.client.HTTPException,
+                OSError,
+                AttributeError,
+            ) as error:  # without a socket after it was closed
+                raise NodeSilent(f"the node in pod {self._where} does not answer: {_reason(error)}") from error
+            try:
+                answer: dict[str, Any] = json.loads(body)["result"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ClusterError(f"the node in pod {self._where} gives no answer to {path}") from error
+            return answer
+
+        try:
+            yield rpc
+        finally:
+            connection.close()
+            forward.close()
 
     def disk_usage(self, path: str) -> float:
         """Return which part of the volume at ``path`` is used, 0 to 1."""

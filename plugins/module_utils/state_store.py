@@ -38,7 +38,6 @@ except ImportError:  # a module reports it through missing_required_lib
 
 MANAGED_BY = "interchain-security-monitor"
 CONSUMER_PREFIX = "consumer-"
-CHECK = "check"  # the document of what a look at all consumers has found, with the receipt of it
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 REQUEST_SECONDS = 10.0
 PAGE_SIZE = 250

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: consumer_health_info
-short_description: Tell whether the node of a consumer chain is well
+short_description: Tell whether the nodes of consumer chains are well
 version_added: 0.1.0
 description:
-  - Looks at the node's pod and asks the node through the API server, so that no network policy is in the way.
-  - Says whether the height rises, the node has caught up, has peers, signs the newest blocks, and has room on its volume. Each is a condition with a reason and
-    the time since which it holds. That time is known when the conditions were kept in the monitor's document of the consumer.
+  - Looks at the nodes' pods and asks the nodes through the API server, so that no network policy is in the way. A few are asked at a time, and each
+    has twenty seconds to answer.
+  - Says whether a node runs, its height rises, it has caught up, has peers, signs the newest blocks, and has room on its volume. Each is a condition with a
+    reason and the time since which it holds. That time is known when M(interchain.security.consumer_health) has kept the conditions.
 attributes:
   check_mode:
     description: Changes nothing anyway.
     support: full
 options:
   consumer_id:
-    description: The consumer.
+    description: The consumer. Without it, all that the validator has a node of.
     type: str
-    required: true
   validator:
     description: Name of the validator, which its namespaces begin with.
     type: str
@@ -52,14 +52,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 health:
-  description: One entry, or none when there is no node.
+  description: One entry for each node.
   type: list
   elements: dict
   returned: success
   contains:
+    consumer_id:
+      description: The consumer.
+      type: str
     healthy:
       description: Whether all conditions are V(True).
       type: bool
+    summary:
+      description: The first condition that is not V(True), with its reason, since when, and its message; empty when there is none.
+      type: str
     height:
       description: Height of the newest block.
       type: int
@@ -85,6 +91,11 @@ health:
       description: The conditions with C(type), C(status) (V(True), V(False), V(Unknown)), C(reason), C(message) and C(since).
       type: list
       elements: dict
+problems:
+  description: Which nodes could not be looked at, and why. Of the one in O(consumer_id) it is an error.
+  type: list
+  elements: str
+  returned: success
 """
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_health_info as operation

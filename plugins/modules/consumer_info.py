@@ -205,9 +205,14 @@ consumers:
           elements: str
           returned: always
         conditions:
-          description: How it was when it was looked at last, see M(interchain.security.consumer_health_info).
+          description: How it was when the monitor looked at it last, see M(interchain.security.consumer_health_info).
           type: list
           elements: dict
+          returned: always
+        repair:
+          description:
+            - The monitor's last repair of it, with C(at), C(action), C(reason) and C(count), the number of repairs since it was well. None when there was none.
+          type: dict
           returned: always
     opt_in:
       description: What the monitor decided; none when it has not looked at the consumer.

@@ -40,9 +40,10 @@ EXAMPLES = r"""
 RETURN = r"""
 leftovers:
   description:
-    - What is wrong, with C(consumer_id), C(kind) and C(reason).
+    - What is wrong, with C(consumer_id), C(kind), C(remedy) and C(reason).
     - C(kind) is V(unknown) (the provider knows no such consumer), V(deleted) (the objects of a deleted one are there), V(stopped) (the node of a stopped one
       runs), V(half_made) (a deployment was cut) or V(expired_key) (the key of a deleted one may go).
+    - C(remedy) is what may be done when it is asked for. V(remove) its objects, V(stop) its node, V(remove_key), or V(repair) for a node that should run.
   type: list
   elements: dict
   returned: success

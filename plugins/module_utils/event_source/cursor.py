@@ -114,6 +114,15 @@ class Cursor:
             ) from error
 
 
+def busy_consumers(data: Mapping[str, str]) -> set[str]:
+    """Return the consumers of whose events a playbook runs or is about to, by the document's content; none when it cannot be understood."""
+    try:
+        found = json.loads(data.get("outstanding", "[]"))
+        return {str(entry["consumer_id"]) for entry in found if not entry.get("next_try")}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return set()
+
+
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 

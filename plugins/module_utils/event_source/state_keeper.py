@@ -19,7 +19,8 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import DOCUMENT, Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import Deliveries, Receipt
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CHECK, CONSUMER_PREFIX, StateStore
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK
+from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
 

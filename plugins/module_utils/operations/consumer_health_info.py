@@ -1,137 +1,113 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell whether the node of a consumer is well, and why not."""
+"""Tell whether the nodes of consumers are well, and why not."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
-from ansible_collections.interchain.security.plugins.module_utils.errors import (
-    ClusterError,
-    InvalidInput,
-    QueryFailed,
-)
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
+    Condition,
     Seen,
     as_results,
+    from_text,
+    is_well,
     judge,
+    summary,
     with_since,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     checked_consumer_id,
-    consumer_namespace,
+    checked_validator_name,
 )
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
+from ansible_collections.interchain.security.plugins.module_utils.node_look import look
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import (
+    ID_LABEL,
+    by_id,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
-    "consumer_id": {"type": "str", "required": True},
+    "consumer_id": {"type": "str"},
     "validator": {"type": "str", "required": True},
     "monitor_namespace": {"type": "str"},
     "commits": {"type": "int", "default": 20},
     "kubeconfig": {"type": "path"},
 }
-HOME = "/home"
-SIGNED = 2  # BlockIDFlagCommit: the validator signed this very block
+MOST_COMMITS = 100
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Look at the node's pod, ask the node, and compare with what was kept of the last look."""
-    consumer_id = checked_consumer_id(params["consumer_id"])
-    if not 1 <= params["commits"] <= 100:
-        raise InvalidInput("commits must lie between 1 and 100")
-    namespace = consumer_namespace(params["validator"], consumer_id)
+    """Look at the nodes' pods, ask the nodes, and compare with what was kept of the last look."""
+    validator = checked_validator_name(params["validator"])
     cluster = Cluster(params["kubeconfig"])
-    stateful_set = cluster.get("StatefulSet", "node", namespace, "apps/v1")
-    result: dict[str, Any] = {"changed": False, "consumer_id": consumer_id}
-    if stateful_set is None:
-        return {**result, "health": []}
-    monitor = params["monitor_namespace"] or f"{params['validator']}-monitor"
-    memory = (cluster.get("ConfigMap", f"consumer-{consumer_id}", monitor) or {}).get("data") or {}
-    now = datetime.now(UTC)
-    seen = _look(cluster, namespace, stateful_set, memory, params["commits"], now)
-    conditions = with_since(judge(seen), _kept(memory), now)
-    health = {
+    documents = memories(cluster, params["monitor_namespace"] or f"{validator}-monitor")
+    wanted = with_nodes(cluster, validator, documents, params["consumer_id"])
+    seen, problems = look(cluster, validator, wanted, checked_commits(params["commits"]))
+    if problems and params["consumer_id"] is not None:
+        raise ClusterError(next(iter(problems.values())))
+    health = []
+    for consumer_id, found in seen.items():
+        if is_node(found, wanted[consumer_id]):
+            before = from_text(wanted[consumer_id].get("conditions", ""))
+            health.append(result(consumer_id, found, with_since(judge(found), before, found.now)))
+    return {"changed": False, "health": health, "problems": told(problems)}
+
+
+def checked_commits(commits: int) -> int:
+    """Return a number of commits that may be asked for; InvalidInput for another."""
+    if not 1 <= commits <= MOST_COMMITS:
+        raise InvalidInput(f"commits must lie between 1 and {MOST_COMMITS}")
+    return commits
+
+
+def memories(cluster: Cluster, monitor_namespace: str) -> dict[str, dict[str, str]]:
+    """Return what the monitor remembers of its consumers, by consumer_id."""
+    found = by_id(cluster.select("ConfigMap", monitor_namespace, ID_LABEL))
+    return {consumer_id: entries[0].get("data") or {} for consumer_id, entries in found.items()}
+
+
+def with_nodes(
+    cluster: Cluster, validator: str, documents: Mapping[str, Mapping[str, str]], consumer_id: str | None
+) -> dict[str, Mapping[str, str]]:
+    """Return what is remembered of the one consumer, or of all that have a namespace which is not about to go, or should have one."""
+    if consumer_id is not None:
+        return {checked_consumer_id(consumer_id): documents.get(consumer_id, {})}
+    mine = by_id(cluster.select("Namespace", selector=f"interchain-security/validator={validator},{ID_LABEL}"))
+    there = [name for name, (entry, *_more) in mine.items() if not entry["metadata"].get("deletionTimestamp")]
+    lost = [name for name, data in documents.items() if name not in mine and _should_run(data)]
+    return {name: documents.get(name, {}) for name in sorted([*there, *lost], key=int)}
+
+
+def _should_run(memory: Mapping[str, str]) -> bool:
+    return bool(memory.get("node_mode")) and (memory.get("phase"), memory.get("decision")) == ("launched", "opt_in")
+
+
+def is_node(seen: Seen, memory: Mapping[str, str]) -> bool:
+    """Tell whether there is a node to speak of: one that runs, or did."""
+    return seen.wanted or bool(memory.get("node_mode"))
+
+
+def result(consumer_id: str, seen: Seen, conditions: Sequence[Condition]) -> dict[str, Any]:
+    """Return one entry of the module's result."""
+    return {
         "consumer_id": consumer_id,
-        "healthy": all(condition.status == "True" for condition in conditions),
+        "healthy": is_well(conditions),
+        "summary": summary(conditions),
         "height": seen.height,
         "peers": seen.peers,
         "catching_up": seen.catching_up,
         "signed": seen.signed,
         "commits": seen.commits,
         "disk_used": None if seen.disk is None else round(seen.disk, 3),
-        "restarts": seen.restarts,
+        "restarts": seen.pod.restarts if seen.pod else 0,
         "conditions": as_results(conditions),
     }
-    return {**result, "health": [health]}
 
 
-def _kept(memory: dict[str, str]) -> list[dict[str, str]]:
-    try:
-        found = json.loads(memory.get("conditions", "[]"))
-    except ValueError:
-        return []
-    return found if isinstance(found, list) else []
-
-
-def _look(
-    cluster: Cluster,
-    namespace: str,
-    stateful_set: dict[str, Any],
-    memory: dict[str, str],
-    commits: int,
-    now: datetime,
-) -> Seen:
-    pod = cluster.get("Pod", "node-0", namespace) or {}
-    states = ((pod.get("status") or {}).get("containerStatuses") or [{}])[0]
-    ended = (states.get("lastState") or {}).get("terminated") or {}
-    facts: dict[str, Any] = {
-        "now": now,
-        "wanted": stateful_set["spec"]["replicas"] > 0,
-        "ready": bool(states.get("ready")),
-        "restarts": int(states.get("restartCount") or 0),
-        "last_end": " ".join(str(ended.get("message") or ended.get("reason") or "").split())[-300:],
-        "mode": memory.get("node_mode", "sign"),
-    }
-    if not facts["wanted"]:
-        return Seen(**facts)
-    node = NodeAccess(cluster, namespace)
-    try:
-        facts.update(_ask(node, commits))
-    except (ClusterError, QueryFailed, KeyError, TypeError, ValueError) as error:
-        facts["problem"] = str(error)
-    try:
-        facts["disk"] = node.disk_usage(HOME)
-    except ClusterError as error:
-        facts["problem"] = facts.get("problem") or str(error)
-    return Seen(**facts)
-
-
-def _ask(node: NodeAccess, commits: int) -> dict[str, Any]:
-    status = node.rpc("status")
-    height = int(status["sync_info"]["latest_block_height"])
-    own = str(status["validator_info"]["address"])
-    found: dict[str, Any] = {
-        "height": height,
-        "block_time": parse_time(status["sync_info"]["latest_block_time"]),
-        "catching_up": bool(status["sync_info"]["catching_up"]),
-        "peers": int(node.rpc("net_info")["n_peers"]),
-    }
-    if height < 1:
-        return found
-    validators = node.rpc("validators?per_page=100")
-    found["validators"] = int(validators["total"])
-    found["in_validator_set"] = int(status["validator_info"]["voting_power"]) > 0 or any(
-        entry["address"] == own for entry in validators["validators"]
-    )
-    # The newest commit may still gather signatures.
-    lowest = max(1, int(status["sync_info"]["earliest_block_height"]), height - commits)
-    signed = 0
-    for number in range(lowest, height):
-        signatures = node.rpc(f"commit?height={number}")["signed_header"]["commit"]["signatures"]
-        signed += any(entry["validator_address"] == own and entry["block_id_flag"] == SIGNED for entry in signatures)
-    return {**found, "signed": signed, "commits": height - lowest}
+def told(problems: Mapping[str, str]) -> list[str]:
+    """Return in sentences which consumers could not be looked at, and why."""
+    return [f"consumer {consumer_id}: {reason}" for consumer_id, reason in problems.items()]

@@ -11,8 +11,10 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
 from ansible_collections.interchain.security.plugins.module_utils.ics import memory, receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import as_results, from_text
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Past
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     results,
@@ -81,8 +83,16 @@ def _node(document: Mapping[str, str]) -> dict[str, Any] | None:
     return {
         "mode": document["node_mode"],
         "reasons": _list(document.get("node_reasons", "")),
-        "conditions": _list(document.get("conditions", "")),
+        "conditions": as_results(from_text(document.get("conditions", ""))),
+        "repair": _repair(Past.parse(document)),
     }
+
+
+def _repair(past: Past) -> dict[str, Any] | None:
+    """Return the last repair of the node; None when there was none."""
+    if past.at is None:
+        return None
+    return {"at": receipt.moment(past.at), "action": past.action, "reason": past.reason, "count": past.count}
 
 
 def _list(text: str) -> list[Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.client i
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
 from ansible_collections.interchain.security.plugins.module_utils.ics import leftovers
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import moment
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     CONSUMER_ID,
     checked_validator_name,
@@ -33,33 +35,49 @@ ID_LABEL = "interchain-security/consumer-id"
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Compare what the cluster holds with what the provider says of each consumer."""
     validator = checked_validator_name(params["validator"])
-    client = connection.provider_client(params)
+    monitor = params["monitor_namespace"] or f"{validator}-monitor"
     cluster = Cluster(params["kubeconfig"])
+    holdings = held(cluster, validator, monitor, params["fence_namespace"] or monitor)
+    client = connection.provider_client(params)
+    return {"changed": False, "leftovers": find(holdings, lambda consumer_id: phase_of(client, consumer_id))}
+
+
+def find(
+    holdings: list[leftovers.Holding], phase: Callable[[str], Phase | None], leave_out: Container[str] = ()
+) -> list[dict[str, str]]:
+    """Return what is wrong with the holdings as a module returns it. ``phase`` is asked for those only that are not left out."""
     now = datetime.now(UTC)
-    found = []
-    for holding in _holdings(cluster, validator, params):
-        for finding in leftovers.find(holding, _phase(client, holding.consumer_id), now):
-            found.append({"consumer_id": finding.consumer_id, "kind": finding.kind.value, "reason": finding.reason})
-    return {"changed": False, "leftovers": found}
+    return [
+        {
+            "consumer_id": finding.consumer_id,
+            "kind": finding.kind.value,
+            "remedy": finding.remedy.value,
+            "reason": finding.reason,
+        }
+        for holding in holdings
+        if holding.consumer_id not in leave_out
+        for finding in leftovers.find(holding, phase(holding.consumer_id), now)
+    ]
 
 
-def _phase(client: ProviderClient, consumer_id: str) -> Phase | None:
+def phase_of(client: ProviderClient, consumer_id: str) -> Phase | None:
+    """Return a consumer's phase, None when the provider knows no such consumer."""
     try:
         return client.consumer(consumer_id).phase
     except ConsumerNotFound:
         return None
 
 
-def _holdings(cluster: Cluster, validator: str, params: dict[str, Any]) -> list[leftovers.Holding]:
-    monitor = params["monitor_namespace"] or f"{validator}-monitor"
+def held(cluster: Cluster, validator: str, monitor: str, fence_namespace: str) -> list[leftovers.Holding]:
+    """Return what the cluster holds of a validator's consumers. What is remembered of one alone is nothing that is held."""
     mine = f"interchain-security/validator={validator},{ID_LABEL}"
-    namespaces = _by_id(cluster.select("Namespace", selector=mine))
-    # The key store's Secrets are in the validator's own namespace and do not name it.
-    keys = _by_id(cluster.select("Secret", monitor, ID_LABEL))
-    memories = _by_id(cluster.select("ConfigMap", monitor, mine))
-    fences = _by_id(cluster.select("Lease", params["fence_namespace"] or monitor, mine, "coordination.k8s.io/v1"))
+    namespaces = by_id(cluster.select("Namespace", selector=mine))
+    # The key store's Secrets are in the validator's own namespace and do not name it, and a receipt may be older than any decision.
+    keys = by_id(cluster.select("Secret", monitor, ID_LABEL, metadata_only=True))
+    memories = by_id(cluster.select("ConfigMap", monitor, ID_LABEL))
+    fences = by_id(cluster.select("Lease", fence_namespace, mine, "coordination.k8s.io/v1"))
     holdings = []
-    for consumer_id in sorted({*namespaces, *keys, *memories, *fences}, key=int):
+    for consumer_id in sorted({*namespaces, *keys, *fences}, key=int):
         node = None
         if consumer_id in namespaces:
             node = cluster.get("StatefulSet", "node", consumer_namespace(validator, consumer_id), "apps/v1")
@@ -68,28 +86,21 @@ def _holdings(cluster: Cluster, validator: str, params: dict[str, Any]) -> list[
             leftovers.Holding(
                 consumer_id=consumer_id,
                 namespace=consumer_id in namespaces,
-                node=node is not None,
                 node_wanted=node is not None and node["spec"]["replicas"] > 0,
                 fences=len(fences.get(consumer_id, [])),
                 key=consumer_id in keys,
-                key_kept_until=_moment(memory.get("key_kept_until", "")),
+                key_kept_until=moment(memory.get("key_kept_until", "")),
                 decision=memory.get("decision", ""),
             )
         )
     return holdings
 
 
-def _by_id(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def by_id(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return objects by the consumer_id of their label; those without a usable one are left out."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for entry in found:
-        consumer_id = str(entry["metadata"]["labels"][ID_LABEL])
+        consumer_id = str((entry["metadata"].get("labels") or {}).get(ID_LABEL))
         if CONSUMER_ID.fullmatch(consumer_id):
             grouped.setdefault(consumer_id, []).append(entry)
     return grouped
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, StateConflict
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
-from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import KEYS, Outcome, Receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, KEYS, Outcome, Receipt
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CHECK, CONSUMER_PREFIX, StateStore
+from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **state.STATE_OPTIONS,

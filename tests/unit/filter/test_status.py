@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.filter.status_rows import monitor_rows, status_rows
+from ansible_collections.interchain.security.plugins.filter.status_rows import leftover_rows, monitor_rows, status_rows
 from ansible_collections.interchain.security.plugins.filter.table import table
 
 UUID = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c10"
@@ -175,6 +175,7 @@ def test_a_monitor_with_what_its_supervisor_wrote() -> None:
             "height": "90",
             "behind": 10,
             "outstanding": 1,
+            "checked": None,
             "restarts": "2",
             "last_end": "2026-11-23T11:00:00Z ended by SIGKILL",
         },
@@ -184,10 +185,95 @@ def test_a_monitor_with_what_its_supervisor_wrote() -> None:
             "height": None,
             "behind": None,
             "outstanding": 0,
+            "checked": None,
             "restarts": "0",
             "last_end": None,
         },
     ]
+
+
+def condition(kind: str, status: str, reason: str) -> dict[str, str]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": f"{reason} it is",
+        "since": "2026-11-23T11:50:00Z",
+    }
+
+
+RUNNING, RISING = condition("Running", "True", "Ready"), condition("Rising", "False", "Halted")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "health", "reason"),
+    [
+        ([RUNNING], "well", "rank 1"),
+        (
+            [RUNNING, RISING],
+            "Rising Halted 10 min ago",
+            "Rising Halted since 2026-11-23T11:50:00Z: Halted it is; rank 1",
+        ),
+        (
+            [condition("Running", "Unknown", "NotAsked"), RISING],
+            "Running NotAsked 10 min ago",
+            "Running NotAsked since 2026-11-23T11:50:00Z: NotAsked it is; rank 1",
+        ),
+        ([], None, "rank 1"),
+        ("no json", None, "rank 1"),
+    ],
+)
+def test_the_first_thing_that_is_wrong_with_a_node(conditions: Any, health: str | None, reason: str) -> None:
+    text = conditions if isinstance(conditions, str) else json.dumps(conditions)
+    found = row(memory({"decision": "opt_in", "reason": "rank 1", "conditions": text}))
+    assert (found["health"], found["reason"]) == (health, reason)
+
+
+def test_the_last_repair_is_shown() -> None:
+    repaired = {"repair_at": "2026-11-23T11:55:00Z", "repair_action": "restart", "repair_reason": "it hung"}
+    found = row(memory({"decision": "opt_in", "reason": "rank 1", **repaired}))
+    assert found["reason"] == "repaired (restart) 5 min ago: it hung; rank 1"
+
+
+@pytest.mark.parametrize(
+    ("height", "shown"), [({"height": 12, "reason": ""}, 12), ({"height": -1, "reason": "timed out"}, None), ({}, None)]
+)
+def test_the_height_of_a_node(height: dict[str, Any], shown: int | None) -> None:
+    node = stateful_set("alice-consumer-7", validator="alice", **{"consumer-id": "7"})
+    (found,) = status_rows(
+        [memory({"decision": "opt_in"})],
+        consumers=[],
+        monitors=[MONITOR],
+        nodes=[node],
+        heights=[{"item": node, **height}],
+    )
+    assert found["height"] == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "checked"),
+    [
+        (receipt("done"), "10 s ago"),
+        (receipt("failed", reason="no provider"), "failed 10 s ago: no provider"),
+        ({"leftovers": "[]"}, None),
+    ],
+)
+def test_the_last_check(told: dict[str, str], checked: str | None) -> None:
+    (found,) = monitor_rows([config_map("check", told)], [MONITOR], now=NOW)
+    assert found["checked"] == checked
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[{"consumer_id": "7", "kind": "deleted"}]', [{"validator": "alice", "consumer_id": "7", "kind": "deleted"}]),
+        ("[]", []),
+        ("[1]", []),
+        ("{", []),
+    ],
+)
+def test_leftovers(text: str, expected: list[dict[str, str]]) -> None:
+    assert leftover_rows([config_map("check", {"leftovers": text})], [MONITOR]) == expected
 
 
 @pytest.mark.parametrize("total", [40, 60, 120])

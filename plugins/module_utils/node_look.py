@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looking at a validator's consumer nodes: what the cluster tells of their pods, and what the nodes themselves say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import Pod, Seen
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
+from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess, Rpc
+
+HOME = "/home"
+SIGNED = 2  # BlockIDFlagCommit: the validator signed this very block
+AT_ONCE = 8  # nodes
+NODE_SECONDS = 20.0  # for one node
+ASK_SECONDS = 12.0  # of them for its RPC
+
+VOLUME = "data"
+# What a node needs besides its volume and its StatefulSet, by kind.
+NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("ConfigMap", "v1"): ("config", "genesis"),
+    ("Secret", "v1"): ("keys",),
+    ("Service", "v1"): ("node", "p2p"),
+    ("ServiceAccount", "v1"): ("node",),
+    ("NetworkPolicy", "networking.k8s.io/v1"): ("node",),
+}
+
+
+def look(
+    cluster: Cluster, validator: str, memories: Mapping[str, Mapping[str, str]], commits: int
+) -> tuple[dict[str, Seen], dict[str, str]]:
+    """Return what is seen of the consumers' nodes, and why some cannot be looked at, by consumer_id.
+
+    ``memories`` holds what the monitor remembers of each consumer that is to be looked at; ``commits`` of the newest commits are looked at.
+    """
+    seen: dict[str, Seen] = {}
+    problems: dict[str, str] = {}
+    for consumer_id, memory in memories.items():
+        try:
+            seen[consumer_id] = _of_cluster(cluster, consumer_namespace(validator, consumer_id), memory)
+        except ClusterError as error:
+            problems[consumer_id] = str(error)
+
+    def question(consumer_id: str) -> Seen:
+        return _ask(NodeAccess(cluster, consumer_namespace(validator, consumer_id)), seen[consumer_id], commits)
+
+    running = [consumer_id for consumer_id, found in seen.items() if found.may_be_asked]
+    # The consumer_id is bound now, each question to its own.
+    questions = {consumer_id: (lambda consumer_id=consumer_id: question(consumer_id)) for consumer_id in running}
+    for consumer_id, answer in ask_all(questions, AT_ONCE, NODE_SECONDS).items():
+        hung = replace(seen[consumer_id], problem=f"it could not be asked within {NODE_SECONDS:.0f} s")
+        seen[consumer_id] = hung if answer is None else answer
+    return seen, problems
+
+
+def _of_cluster(cluster: Cluster, namespace: str, memory: Mapping[str, str]) -> Seen:
+    stateful_set = cluster.get("StatefulSet", "node", namespace, "apps/v1")
+    now, mode = datetime.now(UTC), memory.get("node_mode", "sign")
+    wanted = stateful_set is not None and stateful_set["spec"]["replicas"] > 0
+    if stateful_set is not None and not wanted:
+        return Seen(now, wanted=False, mode=mode)
+    if stateful_set is None:
+        volume = cluster.get("PersistentVolumeClaim", VOLUME, namespace) is not None
+        return Seen(now, exists=False, wanted=False, volume=volume, mode=mode)
+    missing = []
+    for (kind, api_version), names in NEEDED.items():
+        missing += [f"{kind} {name}" for name in sorted({*names} - _names(cluster, kind, namespace, api_version))]
+    pod = cluster.get("Pod", "node-0", namespace)
+    return Seen(now, pod=None if pod is None else _pod(pod), missing=tuple(missing), mode=mode)
+
+
+def _names(cluster: Cluster, kind: str, namespace: str, api_version: str) -> set[str]:
+    return {
+        str(entry["metadata"]["name"])
+        for entry in cluster.select(kind, namespace, api_version=api_version, metadata_only=True)
+    }
+
+
+def _pod(pod: Mapping[str, Any]) -> Pod:
+    status = pod.get("status") or {}
+    container = (status.get("containerStatuses") or [{}])[0]
+    state = container.get("state") or {}
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    return Pod(
+        uid=str(pod["metadata"]["uid"]),
+        ending=bool(pod["metadata"].get("deletionTimestamp")),
+        running="running" in state,
+        started=bool(container.get("started")),
+        ready=bool(container.get("ready")),
+        waits=_waits(status, state),
+        restarts=int(container.get("restartCount") or 0),
+        last_end=_line(ended.get("message") or ended.get("reason"))[-300:],
+    )
+
+
+def _waits(status: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """Return why a container does not run: its own reason, or that of a pod that has no machine."""
+    unscheduled = [
+        entry
+        for entry in status.get("conditions") or []
+        if entry["type"] == "PodScheduled" and entry["status"] == "False"
+    ]
+    found = state.get("waiting") or state.get("terminated") or (unscheduled or [{}])[0]
+    return ": ".join(_line(found[key])[:300] for key in ("reason", "message") if found.get(key))
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text or "").split())
+
+
+def _ask(node: NodeAccess, seen: Seen, commits: int) -> Seen:
+    """Ask a node and look at its volume. Never raises: what cannot be asked stays None, and the problem says why."""
+    try:
+        with node.conversation(ASK_SECONDS) as rpc:
+            seen = _answers(rpc, seen, commits)
+    except NodeSilent as error:
+        seen = replace(seen, problem=str(error), silent=True)
+    except (ClusterError, QueryFailed, KeyError, TypeError, ValueError) as error:
+        seen = replace(seen, problem=f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error))
+    try:
+        return replace(seen, disk=node.disk_usage(HOME))
+    except ClusterError:
+        return seen
+
+
+def _answers(rpc: Rpc, seen: Seen, commits: int) -> Seen:
+    status = rpc("status")
+    height = int(status["sync_info"]["latest_block_height"])
+    own = str(status["validator_info"]["address"])
+    seen = replace(
+        seen,
+        height=height,
+        block_time=parse_time(status["sync_info"]["latest_block_time"]),
+        catching_up=bool(status["sync_info"]["catching_up"]),
+        peers=int(rpc("net_info")["n_peers"]),
+    )
+    if height < 1:
+        return seen
+    validators = rpc("validators?per_page=100")
+    seen = replace(
+        seen,
+        validators=int(validators["total"]),
+        in_validator_set=int(status["validator_info"]["voting_power"]) > 0
+        or any(entry["address"] == own for entry in validators["validators"]),
+        peers_height=_peers_height(rpc) if seen.block_is_old else None,
+    )
+    # The newest commit may still gather signatures.
+    lowest = max(1, int(status["sync_info"]["earliest_block_height"]), height - commits)
+    signed = 0
+    for number in range(lowest, height):
+        signatures = rpc(f"commit?height={number}")["signed_header"]["commit"]["signatures"]
+        signed += any(entry["validator_address"] == own and entry["block_id_flag"] == SIGNED for entry in signatures)
+    return replace(seen, signed=signed, commits=height - lowest)
+
+
+def _peers_height(rpc: Rpc) -> int | None:
+    """Return the highest block that a peer has by what it tells of its consensus: it works on the one after it."""
+    peers = rpc("dump_consensus_state")["peers"] or []
+    heights = [int(peer["peer_state"]["round_state"]["height"]) - 1 for peer in peers]
+    return max(heights, default=None)
