@@ -88,7 +88,12 @@ leftovers:
   elements: dict
   returned: success
 converge:
-  description: The consumers whose launch is to run again, because objects are missing, or because their node watches before it signs.
+  description: The consumers whose objects are to be made again, which is for the caller to do.
+  type: list
+  elements: str
+  returned: success
+watching:
+  description: The consumers whose node only follows until their launch, run again, has seen that nobody else signs with its key.
   type: list
   elements: str
   returned: success

@@ -111,7 +111,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     except InterchainError as error:
         problems.append(f"what the provider says of the consumers is not known: {error}")
 
-    health, converge = [], []
+    health, converge, watching = [], [], []
     for name, found in seen.items():
         remembered = wanted[name]
         if not consumer_health_info.is_node(found, remembered):
@@ -135,12 +135,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         entry.update(repair=decision.action.value, repair_reason=decision.reason, repaired=acts)
         health.append(entry)
         if may and found.wanted and remembered.get("watching") == "true":
-            converge.append(name)
+            watching.append(name)
     return {
         **merge_changes(work.changes),
         "health": health,
         "leftovers": leftovers,
-        "converge": list(dict.fromkeys(converge)),
+        "converge": converge,
+        "watching": watching,
         "problems": problems,
     }
 
