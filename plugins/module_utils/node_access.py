@@ -46,15 +46,9 @@ class NodeAccess:
     def conversation(self, seconds: float) -> Iterator[Rpc]:
         """Give a function that asks the node's RPC, for many questions over one connection and for so many seconds in all."""
         deadline = time.monotonic() + seconds
-        try:
-            forward = portforward(
-                self._core.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(RPC_PORT)
-            )
-        except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
-            raise ClusterError(f"pod {self._where} cannot be reached: {_reason(error)}") from error
         connection = http.client.HTTPConnection("localhost")
         connection.auto_open = 0  # or it would go on with whatever listens on this machine
-        connection.sock = forward.socket(RPC_PORT)
+        connection.sock = self._connect()
 
         def rpc(path: str) -> dict[str, Any]:
             try:
@@ -77,7 +71,16 @@ class NodeAccess:
             yield rpc
         finally:
             connection.close()
-            forward.close()
+
+    def _connect(self) -> Any:
+        """Return a socket that leads to the node's RPC; closing it ends the forward."""
+        try:
+            forward = portforward(
+                self._core.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(RPC_PORT)
+            )
+        except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
+            raise ClusterError(f"pod {self._where} cannot be reached: {_reason(error)}") from error
+        return forward.socket(RPC_PORT)
 
     def disk_usage(self, path: str) -> float:
         """Return which part of the volume at ``path`` is used, 0 to 1."""

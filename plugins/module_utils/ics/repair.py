@@ -86,7 +86,9 @@ class Repair:
 def decide(seen: Seen, conditions: Sequence[Condition], past: Past, limits: Limits) -> Repair:
     """Return what to do about a node whose chain is launched and whose validator takes part. ``conditions`` are those of ``seen``, with since."""
     cause, action = _cause(seen, {entry.type: entry for entry in conditions}, past, limits)
-    if action is Action.NOTHING or past.at is None:
+    # Missing objects do not wait because of a restart; a restart waits after whatever was done.
+    other = action is Action.CONVERGE and past.action == Action.RESTART.value
+    if action is Action.NOTHING or past.at is None or other:
         return Repair(action, cause)
     next_one = past.at + pause(past, limits)
     if seen.now < next_one:

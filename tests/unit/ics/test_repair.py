@@ -118,6 +118,20 @@ def test_a_repair_that_did_not_help_is_repeated_ever_more_rarely(count: int, min
     assert ("not before" in decided.reason) == (action == "nothing")
 
 
+@pytest.mark.parametrize(
+    ("before", "seen", "action"),
+    [
+        ("restart", HUNG, "nothing"),
+        ("converge", HUNG, "nothing"),
+        ("restart", replace(WELL, missing=("Secret keys",)), "converge"),
+        ("converge", replace(WELL, missing=("Secret keys",)), "nothing"),
+    ],
+)
+def test_missing_objects_do_not_wait_because_of_a_restart(before: str, seen: Seen, action: str) -> None:
+    past = Past(NOW - timedelta(minutes=1), before, "it was so", 1)
+    assert after(seen, timedelta(hours=1), past).action.value == action
+
+
 def test_a_halted_chain_is_not_restarted_again_and_again() -> None:
     past = Past(NOW - timedelta(days=9), "restart", "it has no peer", 1)
     decided = after(ALONE, timedelta(days=9), past)

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health and repair of a consumer's node with the rights of the monitor, on a real provider and a real API server.
+
+The node runs as a process; the test tells the API server of its pod what a kubelet would tell. The tests build on each other and run in the order
+of this file: one node is well, hangs, is started anew, and loses some of its objects.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import kubernetes
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.interchain.security.plugins.module_utils import node_look
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent
+from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    consumer_health,
+    consumer_health_info,
+    consumer_info,
+)
+from tests.integration.consumer_place import MONITOR, VALIDATOR, Pod, wait_for
+from tests.integration.monitor_place import MonitorPlace
+
+NEVER = 10**6  # seconds
+
+
+class Kubelet:
+    """The pod of a node as the cluster sees it, told by the test; the process that it stands for."""
+
+    def __init__(self, place: MonitorPlace, consumer_id: str, home: Path) -> None:
+        self._place, self._namespace = place, f"{VALIDATOR}-consumer-{consumer_id}"
+        self._core = kubernetes.client.CoreV1Api(place.cluster.api_client)
+        self.home = home
+        self.process = Pod(place, consumer_id, home)
+
+    def start(self) -> None:
+        """Do what the controllers and the kubelet do: a pod object on a machine, and its process."""
+        for quota in self._core.list_namespaced_resource_quota(self._namespace).items:
+            status = {"hard": quota.spec.hard, "used": dict.fromkeys(quota.spec.hard, "0")}
+            self._core.patch_namespaced_resource_quota_status(quota.metadata.name, self._namespace, {"status": status})
+        stateful_set = self._place.get("StatefulSet", "node", self._namespace, "apps/v1")
+        assert stateful_set is not None
+        template = stateful_set["spec"]["template"]
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "node-0", "labels": template["metadata"]["labels"]},
+            "spec": {**template["spec"], "nodeName": "machine"},
+        }
+        self._core.create_namespaced_pod(self._namespace, body)
+        self.process.start()
+        self.tell(ready=True)
+
+    def tell(self, *, ready: bool) -> None:
+        """Say what the probes have found."""
+        container = {
+            "name": "node",
+            "image": "image",
+            "imageID": "",
+            "ready": ready,
+            "started": True,
+            "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-11-23T00:00:00Z"}},
+        }
+        status = {"phase": "Running", "containerStatuses": [container]}
+        self._core.patch_namespaced_pod_status("node-0", self._namespace, {"status": status})
+
+    @property
+    def pod(self) -> dict[str, Any] | None:
+        return self._place.get("Pod", "node-0", self._namespace)
+
+    def finish(self) -> None:
+        """End the process of a pod that is to go, and say that it is gone."""
+        assert self.pod is not None
+        assert self.pod["metadata"]["deletionTimestamp"]
+        self.process.kill()
+        self._core.delete_namespaced_pod("node-0", self._namespace, grace_period_seconds=0)
+
+    def signal(self, number: signal.Signals) -> None:
+        process = self.process._process
+        assert process is not None
+        os.kill(process.pid, number)
+
+    def sign_state(self) -> tuple[int, int]:
+        """Return height and round of the last vote."""
+        found = json.loads((self.home / "data/priv_validator_state.json").read_text())
+        return int(found["height"]), int(found["round"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorPlace]:
+    made = MonitorPlace(tmp_path_factory.mktemp("place"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def consumer_id(place: MonitorPlace) -> str:
+    """A consumer whose node was launched; its process does not run yet."""
+    made = place.create_consumer(spawn_in=15)
+    place.opt_in(made)
+    place.converge("stage", made)
+    place.await_launch(made)
+    assert place.converge("launch", made)["launched"]["mode"] == "sign"
+    return made
+
+
+@pytest.fixture(scope="module")
+def kubelet(place: MonitorPlace, consumer_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
+    made = Kubelet(place, consumer_id, tmp_path_factory.mktemp("node") / "home")
+    made.process.stage()
+    made.start()
+    try:
+        wait_for("blocks", lambda: made.process.height() >= 4)
+        yield made
+    finally:
+        made.signal(signal.SIGCONT)
+        made.process.kill()
+
+
+@pytest.fixture
+def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
+
+    class ProcessAccess(NodeAccess):
+        def _connect(self) -> Any:
+            parts = urlsplit(kubelet.process.url)
+            try:
+                return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
+            except OSError as error:  # a forward to a port at which nobody listens is closed at once
+                raise NodeSilent(str(error)) from error
+
+        def disk_usage(self, path: str) -> float:
+            return 0.5
+
+    monkeypatch.setattr(node_look, "NodeAccess", ProcessAccess)
+    monkeypatch.setattr(node_look, "ASK_SECONDS", 2.0)
+
+
+def run(place: MonitorPlace, operation: Any, **options: Any) -> dict[str, Any]:
+    """Run an operation as its module does, with the monitor's rights."""
+    given = {
+        "validator": VALIDATOR,
+        "kubeconfig": str(place.monitor_kubeconfig),
+        "provider_rpc_url": [place.node.url],
+        **options,
+    }
+    given = {name: value for name, value in given.items() if name in operation.ARGUMENT_SPEC}
+    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
+    assert not validated.error_messages, validated.error_messages
+    found: dict[str, Any] = operation.run(validated.validated_parameters, False)
+    return found
+
+
+def check(place: MonitorPlace, **options: Any) -> dict[str, Any]:
+    """Check all nodes; return the entry of the only one."""
+    found = run(place, consumer_health, **options)
+    assert found["problems"] == []
+    (entry,) = found["health"]
+    return {**found, **entry}
+
+
+def statuses(entry: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {condition["type"]: (condition["status"], condition["reason"]) for condition in entry["conditions"]}
+
+
+def test_a_node_that_is_well_costs_one_write(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    first = wait_for("a node that is well", lambda: (entry := check(place))["healthy"] and entry)
+    assert list(statuses(first)) == ["Running", "Rising", "CaughtUp", "Connected", "Signing", "Disk"]
+    assert first["signed"] > 0
+    assert first["commits"] >= first["signed"]
+    assert (first["repair"], first["converge"], first["leftovers"]) == ("nothing", [], [])
+    before = place.versions(consumer_id)
+    again = check(place)
+    assert again["healthy"]
+    assert not again["changed"]
+    assert place.versions(consumer_id) == before
+    assert again["conditions"] == first["conditions"]
+    info = run(place, consumer_health_info)
+    assert info["health"][0]["conditions"] == first["conditions"]
+    shown = run(place, consumer_info, state_namespace=MONITOR)["consumers"][0]["node"]
+    assert shown["conditions"] == first["conditions"]
+    assert shown["repair"] is None
+
+
+def test_a_node_that_cannot_be_reached_is_not_touched(
+    place: MonitorPlace, kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server finds no machine behind the pod: that says nothing about the node, whatever the kubelet said last."""
+    kubelet.tell(ready=False)
+    before = kubelet.pod
+    entry = check(place, repair="safe", repair_after=0, repair_pause=0)
+    assert statuses(entry)["Running"] == ("False", "NotReady")
+    assert statuses(entry)["Rising"] == ("Unknown", "NotAsked")
+    assert (entry["repair"], entry["repaired"]) == ("nothing", False)
+    assert before is not None
+    assert kubelet.pod is not None
+    assert kubelet.pod["metadata"]["uid"] == before["metadata"]["uid"]
+    kubelet.tell(ready=True)
+
+
+def test_a_node_that_hangs_is_started_anew_once_and_recovers(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    assert kubelet.pod is not None
+    uid = kubelet.pod["metadata"]["uid"]
+    signed = kubelet.sign_state()
+    assert signed > (0, 0)
+    kubelet.signal(signal.SIGSTOP)
+    kubelet.tell(ready=False)
+
+    seen = check(place, repair="safe", repair_after=NEVER)
+    assert statuses(seen)["Rising"] == ("Unknown", "NoAnswer")
+    assert (seen["repair"], seen["repaired"]) == ("nothing", False)
+    kept = json.loads(place.memory(consumer_id)["conditions"])
+    assert kept == seen["conditions"]
+    reported = wait_for(
+        "the patience to end", lambda: (entry := check(place, repair_after=1))["repair"] == "restart" and entry
+    )
+    assert not reported["repaired"]
+    assert json.loads(place.memory(consumer_id)["conditions"]) == kept  # since when, too
+    assert not kubelet.pod["metadata"].get("deletionTimestamp")
+    assert "repair_at" not in place.memory(consumer_id)
+
+    entry = check(place, repair="safe", repair_after=1)
+    assert (entry["repair"], entry["repaired"]) == ("restart", True)
+    remembered = place.memory(consumer_id)
+    assert remembered["repair_action"] == "restart"
+    assert (
+        remembered["repair_reason"] == entry["repair_reason"] == "the node answers neither the kubelet nor the monitor"
+    )
+    assert remembered["repair_count"] == "1"
+    assert kubelet.pod["metadata"]["uid"] == uid
+    assert kubelet.pod["metadata"]["deletionGracePeriodSeconds"] == 30
+    deletion = kubelet.pod["metadata"]["deletionTimestamp"]
+
+    ending = check(place, repair="safe", repair_after=0, repair_pause=0)
+    assert statuses(ending)["Running"] == ("False", "Ending")
+    assert not ending["repaired"]
+    assert kubelet.pod["metadata"]["deletionTimestamp"] == deletion
+
+    kubelet.finish()
+    assert statuses(check(place, repair="safe", repair_after=0, repair_pause=0))["Running"] == ("False", "NoPod")
+    kubelet.start()
+    assert kubelet.pod["metadata"]["uid"] != uid
+    wait_for("a node that is well again", lambda: check(place, repair="safe", repair_after=0)["healthy"])
+    assert kubelet.sign_state() >= signed
+    wait_for("a vote on a higher block", lambda: kubelet.sign_state() > signed)
+    remembered = place.memory(consumer_id)
+    assert remembered["repair_count"] == "0"
+    assert remembered["repair_at"]
+    shown = run(place, consumer_info, state_namespace=MONITOR)["consumers"][0]["node"]
+    assert shown["repair"]["reason"] == remembered["repair_reason"]
+
+
+def test_after_a_repair_there_is_a_pause(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    kubelet.signal(signal.SIGSTOP)
+    kubelet.tell(ready=False)
+    entry = check(place, repair="safe", repair_after=0)
+    assert (entry["repair"], entry["repaired"]) == ("nothing", False)
+    assert "not before" in entry["repair_reason"]
+    assert kubelet.pod is not None
+    assert not kubelet.pod["metadata"].get("deletionTimestamp")
+    kubelet.signal(signal.SIGCONT)
+    kubelet.tell(ready=True)
+    wait_for("a node that is well again", lambda: check(place)["healthy"])
+
+
+def test_what_somebody_removed_is_made_again_by_the_playbook(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet
+) -> None:
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.cluster.delete("Service", "p2p", namespace)
+    place.cluster.delete("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")
+    event = str(uuid.uuid4())
+    output = place.run_playbook("check_consumers", event_uuid=event)
+    assert "not there" in output
+    for kind, name, api_version in (("Service", "p2p", "v1"), ("NetworkPolicy", "node", "networking.k8s.io/v1")):
+        assert place.get(kind, name, namespace, api_version) is not None, output
+    receipt = place.get("ConfigMap", "check", MONITOR)
+    assert receipt is not None
+    assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "done")
+    assert receipt["data"]["leftovers"] == "[]"
+    remembered = place.memory(consumer_id)
+    assert remembered["repair_action"] == "converge"
+    assert "NetworkPolicy node" in remembered["repair_reason"]
+
+
+def test_a_node_without_its_stateful_set_signs_again_on_its_volume(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet
+) -> None:
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    claim = place.get("PersistentVolumeClaim", "data", namespace)
+    place.cluster.delete("StatefulSet", "node", namespace, "apps/v1")
+    gone = {"name": "node", "namespace": namespace, "finalizers": None}  # its pods are not the test's concern
+    place.cluster.patch({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": gone})
+    assert place.get("StatefulSet", "node", namespace, "apps/v1") is None
+    place.run_playbook("check_consumers", interchain_repair="report")
+    assert place.get("StatefulSet", "node", namespace, "apps/v1") is None
+    place.run_playbook("repair_consumer", consumer_id=consumer_id)
+    made = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert made is not None
+    assert made["spec"]["replicas"] == 1
+    assert place.get("PersistentVolumeClaim", "data", namespace) == claim
+    assert place.memory(consumer_id)["node_mode"] == "sign"
+
+
+def test_a_node_that_was_scaled_to_0_stays_so(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> None:
+    """Somebody may run it elsewhere."""
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    scaled = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "node", "namespace": namespace}}
+    place.cluster.patch({**scaled, "spec": {"replicas": 0}})
+    place.cluster.delete("Service", "node", namespace)
+    entry = check(place, repair="safe", repair_after=0, repair_pause=0)
+    assert statuses(entry) == {"Running": ("False", "Stopped")}
+    assert (entry["repair"], entry["converge"]) == ("nothing", [])
+    (left,) = entry["leftovers"]
+    assert (left["kind"], left["remedy"]) == ("half_made", "repair")
+    place.run_playbook("repair_consumer", consumer_id=consumer_id)  # asked for
+    made = place.get("StatefulSet", "node", namespace, "apps/v1")
+    assert made is not None
+    assert made["spec"]["replicas"] == 1
+    assert place.get("Service", "node", namespace) is not None
+
+
+def test_without_a_provider_the_nodes_are_looked_at_all_the_same(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    given = {
+        "validator": VALIDATOR,
+        "kubeconfig": str(place.monitor_kubeconfig),
+        "provider_rpc_url": ["http://127.0.0.1:1"],
+    }
+    validated = ArgumentSpecValidator(consumer_health.ARGUMENT_SPEC).validate(given)
+    found = consumer_health.run(validated.validated_parameters, False)
+    assert found["health"][0]["consumer_id"] == consumer_id
+    assert found["health"][0]["height"] > 0
+    (problem,) = found["problems"]
+    assert "provider" in problem
+    event = str(uuid.uuid4())
+    unreachable = {"interchain_provider_rpc_url": ["http://127.0.0.1:1"]}
+    place.run_playbook("check_consumers", event_uuid=event, **unreachable)
+    receipt = place.get("ConfigMap", "check", MONITOR)
+    assert receipt is not None
+    assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "failed")
+    assert "provider" in receipt["data"]["event_reason"]
+    assert place.playbook("check_consumers", **unreachable).returncode != 0  # by hand it says so itself
+
+
+def test_the_monitor_may_not_remove_what_it_did_not_archive(place: MonitorPlace, consumer_id: str) -> None:
+    key = f"consumer-{consumer_id}-key"
+
+    def refused() -> bool:
+        try:
+            place.monitor_cluster.delete("Secret", "node-key", MONITOR)
+        except ClusterError as error:
+            return "remove no key that was not archived" in str(error)
+        raise AssertionError("the P2P identity was removed")
+
+    assert refused()
+    with pytest.raises(ClusterError, match="not archived"):
+        place.monitor_cluster.delete("Secret", key, MONITOR)
+    assert place.get("Secret", key, MONITOR) is not None
