@@ -6,10 +6,11 @@ SHELL := /bin/bash
 TESTBED := .venv/bin/python -m tests.testbed
 # What the targets below take from the command line.
 export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
-export ENDPOINT_P2P KEY_PARAMETERS VALIDATOR
+export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
 .PHONY: help setup quick-start test lint unit bench testbed testbed-down status logs \
-	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint clean
+	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint \
+	check-consumers repair-consumer remove-leftovers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
@@ -76,6 +77,15 @@ keys: ## Show a validator's keys, or change one (VALIDATOR=alice; optional KEY_P
 
 register-endpoint: ## Announce on chain where a validator's nodes are reached (VALIDATOR=alice; optional ENDPOINT_P2P=host)
 	@scripts/devnet validator-playbook validator_endpoint endpoint_p2p
+
+check-consumers: ## Look now whether a validator's consumer nodes are well, and repair what can be repaired safely (VALIDATOR=alice)
+	@scripts/devnet validator-playbook check_consumers
+
+repair-consumer: ## Repair or start the node of a consumer at once (CONSUMER_ID=0 VALIDATOR=alice)
+	@scripts/devnet validator-playbook repair_consumer consumer_id
+
+remove-leftovers: ## Show what is left of consumers, remove what is named (VALIDATOR=alice; optional LEFTOVER_IDS=3,7, REMOVE_EXPIRED_KEYS=true)
+	@scripts/devnet validator-playbook remove_leftovers leftover_ids remove_expired_keys
 
 clean: testbed-down ## Take the devnet and the cluster down; build products and .venv stay
 	@rm -rf .build/devnet

@@ -137,7 +137,7 @@ def test_a_deleted_consumer_goes_and_its_key_only_when_it_has_expired(
     consumer_id = seen["runs"]
     wait_for("the deletion", lambda: place.phase(consumer_id) == "deleted", 90)
     assert place.leftovers() == [(consumer_id, "deleted")]
-    place.run_playbook("remove_leftovers", leftover_ids=[consumer_id], remove_expired_keys=True)
+    place.run_playbook("remove_leftovers", leftover_ids=f" {consumer_id},", remove_expired_keys=True)
     assert place.get("Namespace", f"{VALIDATOR}-consumer-{consumer_id}", "") is None
     assert place.leftovers() == []
     assert kept_key(place.cluster, consumer_id)
