@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A monitor that was away when its consumer launched looks first whether anybody signs with its key."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from ansible_collections.interchain.security.plugins.module_utils.ics.signing import LATE_SECONDS
+from tests.testbed.devnet import Devnet
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_late_monitor_watches_a_chain_that_waits_for_it_and_then_signs(devnet: Devnet) -> None:
+    """Without bob the chain stands before its first block: alice alone has less than two thirds of the power."""
+    consumer_id = devnet.create_consumer("late-1", spawn_in=3600)
+    members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
+    devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
+    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "bob-monitor", "--replicas=0")
+    try:
+        devnet.wait(
+            "bob's monitor to go", lambda: devnet.get("pod", "monitor-0", "bob-monitor") is None, 300, "make logs"
+        )
+        devnet.set_spawn_time(consumer_id, 5)
+        devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 60, "make logs")
+        spawned = datetime.fromisoformat(devnet.consumer(consumer_id)["spawn_time"])
+
+        def late() -> bool:
+            now = datetime.fromisoformat(devnet.rpc("status")["sync_info"]["latest_block_time"][:19] + "+00:00")
+            return (now - spawned).total_seconds() > LATE_SECONDS
+
+        devnet.wait("a minute after the launch", late, 120, "make logs")
+        assert devnet.decision("alice", consumer_id)["node_mode"] == "sign"
+        assert devnet.node_height("alice", consumer_id) == 0
+    finally:
+        devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "bob-monitor", "--replicas=1")
+    devnet.wait(
+        "bob's node to follow",
+        lambda: devnet.decision("bob", consumer_id).get("node_mode") == "follow",
+        180,
+        "make logs",
+    )
+    watching = devnet.decision("bob", consumer_id)
+    assert watching["watching"] == "true"
+    assert "was never signed from here" in json.loads(watching["node_reasons"])[0]
+    keys = devnet.get("secret", "keys", f"bob-consumer-{consumer_id}")
+    assert keys is not None
+    assert list(keys["data"]) == ["node_key.json"]
+    for name in ("alice", "bob"):
+        devnet.wait(
+            f"height 3 of {name}'s node",
+            lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
+            240,
+            "make logs",
+        )
+    assert devnet.decision("bob", consumer_id)["node_mode"] == "sign"
+    devnet.remove_consumer(consumer_id)
