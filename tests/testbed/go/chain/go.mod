@@ -1,10 +1,11 @@
-// The provider and consumer binaries of the testbed, built with `go build tool`.
+// The provider binary and the two consumer binaries of the testbed, built with `go build tool`.
 module interchain.security/testbed/chain
 
 go 1.24.0
 
 tool (
 	github.com/cosmos/interchain-security/v7/cmd/interchain-security-cd
+	github.com/cosmos/interchain-security/v7/cmd/interchain-security-cdd
 	github.com/cosmos/interchain-security/v7/cmd/interchain-security-pd
 )
 
