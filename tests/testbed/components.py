@@ -30,6 +30,7 @@ class Programs:
 
     kubernetes: str
     metallb: str
+    kube_router: str
     addons: str
 
 
@@ -168,6 +169,21 @@ def components(plan: Plan) -> list[Component]:
                 f"--cluster-cidr={network.pods}",
                 f"--hostname-override={NODE_NAME}",
                 "--conntrack-max-per-core=0",
+            ],
+            needs=api,
+        ),
+        Component(
+            "kube-router",
+            [
+                f"{plan.programs.kube_router}/kube-router",
+                f"--kubeconfig={kubeconfigs}/admin",
+                f"--hostname-override={NODE_NAME}",
+                # Of all that it can do, it enforces network policies.
+                "--run-firewall=true",
+                "--run-router=false",
+                "--run-service-proxy=false",
+                f"--service-cluster-ip-range={network.services}",
+                "--health-port=0",
             ],
             needs=api,
         ),

