@@ -208,9 +208,9 @@ class Place:
 
     # -- the provider ------------------------------------------------------------------------------------------------------
 
-    def create_consumer(self, spawn_in: float = 3.0) -> str:
-        """Create a consumer that is to launch so many seconds from now."""
-        consumer_id = self.owner.create(spawn_in)
+    def create_consumer(self, spawn_in: float = 3.0, **named: str) -> str:
+        """Create a consumer that is to launch so many seconds from now; ``chain_id`` names its chain, else it is an injection."""
+        consumer_id = self.owner.create(spawn_in, **named)
         client = ProviderClient([self.node.url])
         wait_for("the consumer", lambda: self.phase(consumer_id) in ("initialized", "launched"))
         client.close()

@@ -35,17 +35,19 @@ class Owner:
         self._sequence = 1  # the genesis transaction had 0
         self.consumers = 0
 
-    def create(self, spawn_in: float) -> str:
+    def create(self, spawn_in: float, chain_id: str = f"{HOSTILE}-1") -> str:
         """Create a consumer that is to launch in that many seconds, with an injection as its texts; return its id."""
-        self.create_many([spawn_in])
+        self.create_many([spawn_in], chain_id=chain_id)
         return str(self.consumers - 1)
 
-    def create_many(self, spawn_in: Sequence[float], *, opt_in: bool = False) -> list[str]:
+    def create_many(
+        self, spawn_in: Sequence[float], *, opt_in: bool = False, chain_id: str = f"{HOSTILE}-1"
+    ) -> list[str]:
         """Create consumers, their transactions handed over at once; their ids follow each other."""
         first = self.consumers
         made: list[Any] = []
         for seconds in spawn_in:
-            made.append(self._creation(datetime.now(UTC) + timedelta(seconds=seconds)))
+            made.append(self._creation(datetime.now(UTC) + timedelta(seconds=seconds), chain_id))
             if opt_in:
                 made.append(self._opt_in(str(self.consumers)))
             self.consumers += 1
@@ -86,8 +88,8 @@ class Owner:
                 for answer in answers if isinstance(answers, list) else [answers]:  # one alone comes without a list
                     assert answer["result"]["code"] == 0, answer
 
-    def _creation(self, spawn_time: datetime) -> Any:
-        message = messages.provider_message("MsgCreateConsumer")(submitter=self._address, chain_id=f"{HOSTILE}-1")
+    def _creation(self, spawn_time: datetime, chain_id: str) -> Any:
+        message = messages.provider_message("MsgCreateConsumer")(submitter=self._address, chain_id=chain_id)
         message.metadata.name = message.metadata.description = HOSTILE
         message.metadata.metadata = "{}"
         initial = message.initialization_parameters
