@@ -47,7 +47,7 @@ def build() -> list[ImageFile]:
     require_packages()
     # The monitor's image needs none of the parts.
     _side_by_side([*(part.ensure for part in PARTS), images.monitor])
-    built = [images.pause(), images.busybox(), images.chain(), images.monitor()]
+    built = [images.pause(), images.busybox(), images.chain(), images.hermes(), images.monitor()]
     say(f"everything is built ({time.monotonic() - started:.0f} s), in {cache.root()}")
     return built
 

@@ -17,12 +17,13 @@ import yaml
 from . import cache
 from .components import HELPER_IMAGE, PAUSE_IMAGE
 from .errors import TestbedError
-from .parts import CHAIN, MODULES
+from .parts import CHAIN, HERMES, MODULES
 from .progress import run
 
 PROJECT = Path(__file__).parents[2]
 OWN_CONTAINERFILES = Path(__file__).parent / "containers"
 CHAIN_IMAGE = "ghcr.io/cosmos/interchain-security:v7.0.1"
+HERMES_IMAGE = "docker.io/informalsystems/hermes:1.10.5"
 DEBIAN_IMAGE = "docker.io/library/debian:bookworm-slim"
 DEBIAN_RELEASE = "bookworm"
 DEBIAN_MIRROR = "http://deb.debian.org/debian"
@@ -127,6 +128,19 @@ def chain() -> ImageFile:
         _build("chain-image", CHAIN_IMAGE, containerfile, CHAIN.ensure(), directory / "image.tar")
 
     return ImageFile(CHAIN_IMAGE, cache.ensure("chain-image", key, build) / "image.tar")
+
+
+def hermes() -> ImageFile:
+    """Return the image of the relayer Hermes."""
+    containerfile = OWN_CONTAINERFILES / "hermes" / "Containerfile"
+    base = busybox()
+    key = cache.digest([containerfile.read_bytes(), HERMES.key.encode(), base.file.parent.name.encode()])
+
+    def build(directory: Path) -> None:
+        _into_storage("hermes-image", base)
+        _build("hermes-image", HERMES_IMAGE, containerfile, HERMES.ensure(), directory / "image.tar")
+
+    return ImageFile(HERMES_IMAGE, cache.ensure("hermes-image", key, build) / "image.tar")
 
 
 def _mirror() -> str:

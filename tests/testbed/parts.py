@@ -148,9 +148,10 @@ KUBERNETES = GoPart(
 METALLB = GoPart("metallb", "go.universe.tf/metallb")
 KUBE_ROUTER = GoPart("kube-router", "github.com/cloudnativelabs/kube-router/v2")
 ADDONS = GoPart("addons", "github.com/coredns/coredns")
+HERMES = RustPart("hermes", "ibc-relayer-cli", "1.10.5")
 TMKMS = RustPart("tmkms", "tmkms", "0.15.0", ("softsign",))
 # Those that take longest come first.
-PARTS: tuple[Part, ...] = (CHAIN, KUBERNETES, ADDONS, KUBE_ROUTER, METALLB, TMKMS)
+PARTS: tuple[Part, ...] = (CHAIN, KUBERNETES, HERMES, ADDONS, KUBE_ROUTER, METALLB, TMKMS)
 
 
 def missing_packages() -> list[str]:
