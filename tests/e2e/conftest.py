@@ -12,7 +12,8 @@ import pytest
 from tests.testbed import cache, cluster
 from tests.testbed.devnet import ROOT, Devnet, Settings
 
-UNBONDING_SECONDS = 90  # DELETED comes that long after STOPPED
+# DELETED comes that long after STOPPED; the client on a consumer expires after two thirds of it without a relayer.
+UNBONDING_SECONDS = 150
 
 
 @pytest.fixture(scope="session")

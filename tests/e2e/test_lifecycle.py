@@ -204,7 +204,7 @@ def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: di
 
 def test_a_deleted_consumer_is_gone_but_its_key(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["life"]
-    devnet.wait("the deletion", lambda: devnet.consumer(consumer_id)["phase"] == "deleted", 180, "make logs")
+    devnet.wait("the deletion", lambda: devnet.consumer(consumer_id)["phase"] == "deleted", 240, "make logs")
     for name in MEMBERS:
         namespace = f"{name}-consumer-{consumer_id}"
         devnet.wait(
