@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+
+import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateError
 from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Checks
+from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import busy_consumers
 
 DEADLINE = 10.0  # seconds; only reached when a test fails
 LOOKS = 20  # enough to see that nothing more is asked for
@@ -118,3 +122,21 @@ async def test_begun_again_it_knows_of_the_outstanding_one() -> None:
 
     await run(checks, play)
     await run(checks, play)
+
+
+@pytest.mark.parametrize(
+    ("outstanding", "busy"),
+    [
+        ("[]", set()),
+        (json.dumps([{"consumer_id": "3", "put": True}, {"consumer_id": "4", "put": False}]), {"3", "4"}),
+        # Its playbook has failed and is not tried again yet: what is wrong meanwhile may be told, and repaired.
+        (json.dumps([{"consumer_id": "3", "put": False, "next_try": "2026-11-23T12:00:00Z"}]), set()),
+        ("{", set()),
+        ("[1]", set()),
+        ("7", set()),
+        ("[{}]", set()),
+    ],
+)
+def test_whose_events_are_being_dealt_with(outstanding: str, busy: set[str]) -> None:
+    assert busy_consumers({"outstanding": outstanding}) == busy
+    assert busy_consumers({}) == set()
