@@ -374,7 +374,9 @@ class Pod:
 
     def _run(self, container: dict[str, Any]) -> subprocess.Popen[bytes]:
         environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
-        environment.update(NODE_HOME=str(self._home), NODE_BINARY=str(self._place.program), PATH=os.environ["PATH"])
+        # As in the image: the programs of the chains are on the path.
+        path = f"{self._place.program.parent}{os.pathsep}{os.environ['PATH']}"
+        environment.update(NODE_HOME=str(self._home), PATH=path)
         environment.update(
             {f"NODE_{name.upper()}": str(self._mounted / name) for name in ("config", "keys", "genesis")}
         )

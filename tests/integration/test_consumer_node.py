@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -241,3 +242,31 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
     bank = json.loads(genesis["data"]["genesis.json"])["app_state"]["bank"]
     assert [entry["address"].split("1")[0] for entry in bank["balances"]] == ["other"]
     assert bank["supply"] == [{"denom": "uother", "amount": "100000000"}]
+
+
+def test_another_binary_of_the_catalogue_runs_its_own_chain(place: Place, tmp_path: Path) -> None:
+    """The democracy consumer has governance and staking of its own; its base genesis comes from its own init."""
+    home = tmp_path / "init"
+    program = place.program.with_name("interchain-security-cdd")
+    subprocess.run([program, "init", "base", "--chain-id", "base", "--home", home], check=True, capture_output=True)
+    consumer_id = place.create_consumer(spawn_in=14)
+    place.opt_in(consumer_id)
+    entry = {
+        "consumer_id": consumer_id,
+        "binary": "interchain-security-cdd",
+        "base_genesis": {"file": str(home / "config/genesis.json")},
+    }
+    catalogue = [{"base_genesis": {"file": str(place.base_genesis)}}, entry]
+    place.converge("stage", consumer_id, interchain_catalogue=catalogue)
+    place.await_launch(consumer_id)
+    assert place.converge("launch", consumer_id, interchain_catalogue=catalogue)["launched"]["mode"] == "sign"
+    pod = Pod(place, consumer_id, tmp_path / "home")
+    try:
+        pod.stage()
+        pod.start()
+        wait_for("blocks", lambda: pod.height() >= 3)
+        keys = {entry["pub_key"]["value"] for entry in pod.rpc("validators")["validators"]}
+        assert keys == {held_key(place, consumer_id)}
+        assert {"gov", "staking"} <= set(pod.rpc("genesis")["genesis"]["app_state"])
+    finally:
+        pod.kill()
