@@ -25,16 +25,8 @@ COMMITTED, NIL = 2, 3  # BlockIDFlag of a commit: the validator has signed
 def consumer_id(devnet: Devnet) -> Iterator[str]:
     """A consumer that launches while charlie's monitor is away, with charlie in it by hand and without a key of its own."""
     made = devnet.create_consumer("latekey-1", spawn_in=3600)
-    members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
-    devnet.wait("opt-ins", lambda: set(devnet.consumer(made)["opted_in"]) == members, 90, "make logs")
-    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "charlie-monitor", "--replicas=0")
-    try:
-        devnet.wait(
-            "charlie's monitor to go",
-            lambda: devnet.get("pod", "monitor-0", "charlie-monitor") is None,
-            300,
-            "make logs",
-        )
+    devnet.await_members(made, ("alice", "bob"))
+    with devnet.monitor_away("charlie"):
         params = {
             "provider_rpc_url": [devnet.rpc_url()],
             "mnemonic_file": str(devnet.directory / "charlie.mnemonic"),
@@ -46,8 +38,6 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
         opt_in.run(validated.validated_parameters, False)
         devnet.set_spawn_time(made, 10)
         devnet.wait("the launch", lambda: devnet.consumer(made)["phase"] == "launched", 60, "make logs")
-    finally:
-        devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "charlie-monitor", "--replicas=1")
     yield made
     devnet.remove_consumer(made)
 

@@ -17,13 +17,8 @@ pytestmark = pytest.mark.timeout(600)
 def test_a_late_monitor_watches_a_chain_that_waits_for_it_and_then_signs(devnet: Devnet) -> None:
     """Without bob the chain stands before its first block: alice alone has less than two thirds of the power."""
     consumer_id = devnet.create_consumer("late-1", spawn_in=3600)
-    members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
-    devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
-    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "bob-monitor", "--replicas=0")
-    try:
-        devnet.wait(
-            "bob's monitor to go", lambda: devnet.get("pod", "monitor-0", "bob-monitor") is None, 300, "make logs"
-        )
+    devnet.await_members(consumer_id, ("alice", "bob"))
+    with devnet.monitor_away("bob"):
         devnet.set_spawn_time(consumer_id, 5)
         devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 60, "make logs")
         spawned = datetime.fromisoformat(devnet.consumer(consumer_id)["spawn_time"])
@@ -35,8 +30,6 @@ def test_a_late_monitor_watches_a_chain_that_waits_for_it_and_then_signs(devnet:
         devnet.wait("a minute after the launch", late, 120, "make logs")
         assert devnet.decision("alice", consumer_id)["node_mode"] == "sign"
         assert devnet.node_height("alice", consumer_id) == 0
-    finally:
-        devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "bob-monitor", "--replicas=1")
     devnet.wait(
         "bob's node to follow",
         lambda: devnet.decision("bob", consumer_id).get("node_mode") == "follow",

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -230,6 +231,24 @@ class Devnet:
     def deploy_monitors(self, names: Sequence[str] = tuple(POWERS), **variables: Any) -> None:
         """Deploy the monitors of the given validators."""
         self.for_each_validator("deploy_monitor", names, **variables)
+
+    @contextmanager
+    def monitor_away(self, name: str) -> Iterator[None]:
+        """Take a validator's monitor away for a while."""
+        namespace = f"{name}-monitor"
+        self.kubectl("scale", "statefulset", "monitor", "--namespace", namespace, "--replicas=0")
+        try:
+            self.wait(
+                f"{name}'s monitor to go", lambda: self.get("pod", "monitor-0", namespace) is None, 300, "make logs"
+            )
+            yield
+        finally:
+            self.kubectl("scale", "statefulset", "monitor", "--namespace", namespace, "--replicas=1")
+
+    def await_members(self, consumer_id: str, names: Sequence[str]) -> None:
+        """Wait until just these validators have opted in to a consumer."""
+        members = {self.variables(name)["interchain_operator_address"] for name in names}
+        self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
 
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
