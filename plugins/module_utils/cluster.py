@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
+from ansible_collections.interchain.security.plugins.module_utils.managed_fields import applied_by
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
     import kubernetes
@@ -153,6 +154,12 @@ class Cluster:
                     return Change(True, None, _shown(dict(definition)))
                 raise
             return _change(before, after)
+
+    def restore(self, found: Mapping[str, Any]) -> Change:
+        """Take back what was applied since the object was read (`get`); what others have set meanwhile stays."""
+        # Items that went have to come back with what the server had set in them, such as the node port of a Service's port, which is not ours to keep.
+        self.apply(applied_by(FIELD_MANAGER, found, whole_items=True))
+        return self.apply(applied_by(FIELD_MANAGER, found))
 
     def create(self, definition: Mapping[str, Any]) -> Change:
         """Make an object where there is none; one that is there stays as it is."""
