@@ -21,7 +21,7 @@ options:
     description: A file that keeps the consumer key instead of a Secret.
     type: path
   kubeconfig:
-    description: Kubeconfig of the cluster of the Secret. Default is the usual one, or the pod's service account.
+    description: Kubeconfig of the cluster of the Secret. Default is that of E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG), or the pod's service account.
     type: path
   consumer_public_key:
     description:

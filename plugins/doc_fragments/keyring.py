@@ -58,7 +58,7 @@ options:
     type: str
   kubeconfig:
     description:
-      - Kubeconfig of the cluster of the Secrets. Default is the usual one, or the pod's service account.
+      - Kubeconfig of the cluster of the Secrets. Default is that of E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG), or the pod's service account.
     type: path
   account_prefix:
     description:

@@ -22,7 +22,7 @@ options:
     type: path
   kubeconfig:
     description:
-      - Kubeconfig of the cluster of O(state_namespace). Default is the usual one, or the pod's service account.
+      - Kubeconfig of the cluster of O(state_namespace). Default is that of E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG), or the pod's service account.
     type: path
 attributes:
   check_mode:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
 from ansible_collections.interchain.security.plugins.module_utils.managed_fields import applied_by
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
@@ -344,12 +344,10 @@ def _holds(found: Any, wanted: Any) -> bool:
 
 def _configuration(kubeconfig: str | None) -> Any:
     configuration = kubernetes.client.Configuration()
-    # The variable that kubernetes.core's own modules read, so that all tasks of a play work on one cluster.
-    chosen = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG")
-    if not chosen and "KUBERNETES_SERVICE_HOST" in os.environ:
+    if runs_in_pod(kubeconfig):
         kubernetes.config.load_incluster_config(client_configuration=configuration)
     else:
-        kubernetes.config.load_kube_config(chosen, client_configuration=configuration)
+        kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
     return configuration
 
 

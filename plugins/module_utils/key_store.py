@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import enum
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from ansible_collections.interchain.security.plugins.module_utils import secret_
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
 
 try:
     import kubernetes
@@ -181,12 +181,12 @@ def secrets_with(namespace: str, label: str, kubeconfig: str | None = None) -> l
 
 def _core_api(kubeconfig: str | None) -> kubernetes.client.CoreV1Api:
     try:
-        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+        if runs_in_pod(kubeconfig):
             kubernetes.config.load_incluster_config()
             configuration = None
         else:
             configuration = kubernetes.client.Configuration()
-            kubernetes.config.load_kube_config(kubeconfig, client_configuration=configuration)
+            kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
         return kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     except kubernetes.config.ConfigException as error:
         raise KeyStoreError(

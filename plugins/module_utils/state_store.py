@@ -28,6 +28,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     StateConflict,
     StateError,
 )
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
 
 try:
     import httpx
@@ -235,8 +236,7 @@ class _Access:
 
     def __init__(self, kubeconfig: str | None) -> None:
         self._configuration: Any = None
-        in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not kubeconfig and "KUBECONFIG" not in os.environ
-        if in_pod:
+        if runs_in_pod(kubeconfig):
             host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
             self.url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
             try:
@@ -252,7 +252,7 @@ class _Access:
             raise InvalidInput(f"kubeconfig: the Python package kubernetes is missing: {error}") from error
         configuration = kubernetes.client.Configuration()
         try:
-            kubernetes.config.load_kube_config(kubeconfig or None, client_configuration=configuration)
+            kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
             self.url = configuration.host.rstrip("/")
             self.verify = configuration.verify_ssl and _context(configuration)
         except (kubernetes.config.ConfigException, OSError) as error:

@@ -75,7 +75,7 @@ options:
   kubeconfig:
     description:
       - Path of the kubeconfig for O(state_namespace).
-      - Without it, E(KUBECONFIG), the service account of the pod, or the user's own kubeconfig.
+      - Without it, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), the service account of the pod, or the user's own kubeconfig.
     type: str
   request_timeout:
     description: Seconds to wait for an answer of a node.
