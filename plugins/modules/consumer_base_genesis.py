@@ -88,7 +88,7 @@ source:
   type: str
   returned: success
 sha256:
-  description: SHA-256 of the base genesis, in hex.
+  description: SHA-256 of the base genesis, in hex. Empty in check mode when the job that makes it has not run yet.
   type: str
   returned: success
 """

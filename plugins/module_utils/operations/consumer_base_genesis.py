@@ -60,6 +60,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     text = store.read()
     kept = text is not None
     source = f"ConfigMap {params['namespace']}/{NAME}" if kept else _describe(params["source"])
+    if text is None and check_mode and _of_init(params["source"]) and not _stage_pods(cluster, params["namespace"]):
+        return {"changed": True, "source": source, "sha256": ""}  # the job did not run: there is no text yet
     if text is None:
         text = _read(cluster, params["namespace"], params["source"])
     genesis.checked_base(text, source, params["genesis_hash"])
@@ -96,13 +98,22 @@ def _read(cluster: Cluster, namespace: str, source: dict[str, Any]) -> str:
         if text is None:
             raise InvalidInput(f"source.config_map: {_describe(source)} has no {given['key']}, or is not there")
         return str(text)
-    pods = cluster.select("Pod", namespace, "batch.kubernetes.io/job-name=stage")
-    done = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Succeeded"]
+    done = _stage_pods(cluster, namespace)
     if not done:
         raise ClusterError(
             f"job stage in namespace {namespace} has no pod that succeeded: its log would be the base genesis; remove the job and run again"
         )
     return cluster.pod_log(done[0]["metadata"]["name"], namespace)
+
+
+def _of_init(source: dict[str, Any]) -> bool:
+    return not (source["url"] or source["file"] or source["config_map"])
+
+
+def _stage_pods(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
+    """Return the pods of the job that has made the node's home."""
+    pods = cluster.select("Pod", namespace, "batch.kubernetes.io/job-name=stage")
+    return [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Succeeded"]
 
 
 def _download(url: str) -> str:
