@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A provider chain of alice, bob and charlie with a monitor each, on the testbed's cluster.
+"""A provider chain, by default of alice, bob and charlie, with a monitor each, on the testbed's cluster.
 
 Every step is a playbook of the collection, run with the variables that a validator would give; only keys and genesis are made here.
 """
@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ PLAYBOOK_SECONDS = 600.0
 class Settings:
     """What differs between the devnets of the quick start, the tests and the benchmarks. Times in seconds."""
 
+    powers: Mapping[str, int] = field(default_factory=lambda: POWERS)
     unbonding_seconds: int = 1_209_600
     blocks_per_epoch: int = 5
     timeout_commit: str = "1s"
@@ -66,11 +67,14 @@ class Devnet:
         addresses: Sequence[str],
         settings: Settings = Settings(),
     ) -> None:
-        if len(addresses) < len(POWERS):
-            raise TestbedError(f"the cluster offers {len(addresses)} load balancer addresses, {len(POWERS)} are needed")
+        self.powers = settings.powers
+        self.first = next(iter(self.powers))
+        if len(addresses) < len(self.powers):
+            needed = len(self.powers)
+            raise TestbedError(f"the cluster offers {len(addresses)} load balancer addresses, {needed} are needed")
         self.directory = directory
         self.kubeconfig = kubeconfig
-        self.addresses = dict(zip(POWERS, addresses, strict=False))
+        self.addresses = dict(zip(self.powers, addresses, strict=False))
         self.settings = settings
         self.outputs: list[str] = []  # of all playbooks that were run
 
@@ -85,17 +89,17 @@ class Devnet:
         if self.directory.exists():
             subprocess.run(["rm", "-rf", "--", str(self.directory)], check=True)
         self.directory.mkdir(parents=True, mode=0o700)
-        accounts = {name: self._account(name) for name in (*POWERS, OWNER)}
-        for name in POWERS:
+        accounts = {name: self._account(name) for name in (*self.powers, OWNER)}
+        for name in self.powers:
             self._chain(name, "init", name, "--chain-id", CHAIN_ID)
-        first = next(iter(POWERS))
+        first = self.first
         genesis = self._home(first) / "config/genesis.json"
         for account in accounts.values():
             self._chain(first, "genesis", "add-genesis-account", account["address"], FUNDS)
         self._set_parameters(genesis)
         gentxs = self._home(first) / "config/gentx"
         gentxs.mkdir()
-        for name, tokens in POWERS.items():
+        for name, tokens in self.powers.items():
             if name != first:
                 (self._home(name) / "config/genesis.json").write_text(genesis.read_text())
             self._chain(
@@ -113,7 +117,7 @@ class Devnet:
                 *("--output-document", str(gentxs / f"{name}.json")),
             )
         self._chain(first, "genesis", "collect-gentxs")
-        for name in POWERS:
+        for name in self.powers:
             self._write_variables(name, accounts[name], genesis.read_text())
         _write_private(self.directory / "owner.mnemonic", accounts[OWNER]["mnemonic"])
         marker.write_text(identity)
@@ -154,7 +158,7 @@ class Devnet:
         config = self._home(name) / "config"
         peers = [
             f"{self._chain(other, 'comet', 'show-node-id').strip()}@{self.addresses[other]}:26656"
-            for other in POWERS
+            for other in self.powers
             if other != name
         ]
         operator = self._chain(
@@ -207,7 +211,7 @@ class Devnet:
             "blocks of the provider chain",
             lambda: self.height() >= 2,
             120,
-            "kubectl logs --namespace alice-provider node-0",
+            f"kubectl logs --namespace {self.first}-provider node-0",
         )
         self._write_inventory()
 
@@ -225,11 +229,11 @@ class Devnet:
 
     def announce(self) -> None:
         """Announce each validator's endpoint on chain."""
-        for name in POWERS:
+        for name in self.powers:
             self.playbook("validator_endpoint", name, interchain_provider_rpc_url=[self.rpc_url()])
 
-    def deploy_monitors(self, names: Sequence[str] = tuple(POWERS), **variables: Any) -> None:
-        """Deploy the monitors of the given validators."""
+    def deploy_monitors(self, names: Sequence[str] = (), **variables: Any) -> None:
+        """Deploy the monitors of the given validators, of all when none is named."""
         self.for_each_validator("deploy_monitor", names, **variables)
 
     @contextmanager
@@ -272,14 +276,14 @@ class Devnet:
 
     # -- looking -----------------------------------------------------------------------------------------------------------
 
-    def rpc_url(self, name: str = "alice") -> str:
-        """Return the RPC address of a validator's provider node, as the machine of the testbed reaches it."""
+    def rpc_url(self, name: str = "") -> str:
+        """Return the RPC address of a validator's provider node (empty: the first one's), as the machine of the testbed reaches it."""
         address = self.kubectl(
             "get",
             "service",
             "node",
             "--namespace",
-            f"{name}-provider",
+            f"{name or self.first}-provider",
             "--output",
             "jsonpath={.spec.clusterIP}",
         )
@@ -293,7 +297,7 @@ class Devnet:
             return 0
 
     def rpc(self, path: str, base: str | None = None) -> Any:
-        """Return the result of a GET on a node's RPC, by default alice's provider node."""
+        """Return the result of a GET on a node's RPC, by default the first validator's provider node."""
         with urllib.request.urlopen(f"{base or self.rpc_url()}/{path}", timeout=10) as answer:
             return json.load(answer)["result"]
 
@@ -399,10 +403,10 @@ class Devnet:
             )
         return done.stdout
 
-    def for_each_validator(self, playbook: str, names: Sequence[str] = tuple(POWERS), **variables: Any) -> None:
-        """Run a playbook for several validators, two at a time."""
+    def for_each_validator(self, playbook: str, names: Sequence[str] = (), **variables: Any) -> None:
+        """Run a playbook for several validators, for all when none is named, two at a time."""
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done in [pool.submit(self.playbook, playbook, name, **variables) for name in names]:
+            for done in [pool.submit(self.playbook, playbook, name, **variables) for name in names or self.powers]:
                 done.result()
 
     def kubectl(self, *arguments: str) -> str:
