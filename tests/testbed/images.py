@@ -30,7 +30,7 @@ DEBIAN_MIRROR = "http://deb.debian.org/debian"
 # The packages that containers/monitor/Containerfile asks for; with them in the base image, it needs no mirror.
 DEBIAN_PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "python3", "python3-venv")
 # What of the checkout goes into the monitor's image.
-COLLECTION = ("galaxy.yml", "requirements.txt", "extensions", "meta", "playbooks", "plugins", "roles")
+COLLECTION = ("galaxy.yml", "requirements.txt", "extensions/eda", "meta", "playbooks", "plugins", "roles")
 # Builds of the monitor's image that stay in the cache.
 KEPT_BUILDS = 3
 
