@@ -8,7 +8,7 @@ TESTBED := .venv/bin/python -m tests.testbed
 export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
-.PHONY: help setup quick-start test lint unit bench testbed testbed-down status logs \
+.PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status logs \
 	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint \
 	check-consumers repair-consumer remove-leftovers clean
 
@@ -21,7 +21,7 @@ setup: ## Install what the other targets need (.venv, .build, Debian packages); 
 quick-start: setup ## From nothing to a consumer chain launched by the monitors of three validators
 	@.venv/bin/python -m tests.testbed.quick_start
 
-test: setup ## Run all tests: lint, sanity, build, unit, integration, e2e
+test: setup ## Run all tests: lint, sanity, build, unit, integration, e2e, molecule
 	@scripts/test
 
 lint: setup ## Run the linters and the type checker only
@@ -29,6 +29,9 @@ lint: setup ## Run the linters and the type checker only
 
 unit: setup ## Run the unit tests only
 	@scripts/test unit
+
+molecule: setup ## Run the Molecule scenarios of the roles consumer and load_balancer only
+	@scripts/test molecule
 
 bench: setup ## Measure the event source, 200 launches in one block, and a launch beside the same steps done by plain processes
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.event_source

@@ -57,11 +57,11 @@ class Stage:
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def run(self, name: str, *command: str | Path, cwd: Path = ROOT) -> bool:
-        """Run one command as a check within what is left of the stage's time."""
+    def run(self, name: str, *command: str | Path, cwd: Path = ROOT, limit: float = 0) -> bool:
+        """Run one command as a check within so many seconds, or what is left of the stage's time."""
         print(f"--- {self.name}: {name}", flush=True)
         began = time.monotonic()
-        code = execute([str(part) for part in command], cwd, self.limit - self.seconds)
+        code = execute([str(part) for part in command], cwd, limit or self.limit - self.seconds)
         took = time.monotonic() - began
         self.seconds += took
         if code == 0:
@@ -78,6 +78,9 @@ def environment() -> dict[str, str]:
     values["PATH"] = f"{BIN}{os.pathsep}{values['PATH']}"
     values["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
     values["PYTHONPATH"] = str(COLLECTIONS)
+    # Molecule names the folder of its state after the checkout's last folder alone.
+    values["MOLECULE_EPHEMERAL_DIRECTORY"] = str(BUILD / "molecule-state")
+    values["MOLECULE_COMMAND_BORDERS"] = "false"
     return values
 
 
@@ -219,7 +222,20 @@ def e2e(stage: Stage) -> None:
     run_pytest(stage, "tests/e2e")
 
 
-# Name: what it runs, and the seconds that it may take; together less than an hour and a half, of which a cold build may take a part.
+def molecule(stage: Stage) -> None:
+    """The scenarios of extensions/molecule, each a check, over one cluster that held nothing before."""
+    shutil.rmtree(BUILD / "molecule-state", ignore_errors=True)
+    stage.run("destroy what an earlier run left", "molecule", "destroy")
+    try:
+        if stage.run("create", "molecule", "create"):
+            for scenario in sorted(file.parent.name for file in (ROOT / "extensions/molecule").glob("*/molecule.yml")):
+                if scenario != "default":  # the cluster itself
+                    stage.run(scenario, "molecule", "test", "--destroy=never", "--scenario-name", scenario)
+    finally:
+        stage.run("destroy", "molecule", "destroy", limit=END_GRACE)
+
+
+# Name: what it runs, and the seconds that it may take; together little more than an hour and a half, of which a cold build may take a part.
 STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "lint": (lint, 240),
     "sanity": (sanity, 350),
@@ -228,6 +244,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "testbed": (testbed, 1800),
     "integration": (integration, 900),
     "e2e": (e2e, 1600),
+    "molecule": (molecule, 450),
 }
 
 
