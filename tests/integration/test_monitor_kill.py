@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from tests.integration.chain_scan import Transition, scan
 from tests.integration.owner import Owner
+from tests.integration.processes import descendants, end
 from tests.integration.single_node import CHAIN_ID, Node
 
 SEED = 20261123
@@ -174,28 +173,6 @@ class Monitor:
 
     def output(self) -> str:
         return (self.directory / "output").read_text(errors="replace")[-3000:]
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below one, read before it is killed: its playbooks have sessions of their own."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue  # it has ended
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found, new = [], [pid]
-    while new:
-        new = [child for parent in new for child in parents.get(parent, [])]
-        found += new
-    return found
-
-
-def end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it may have ended with its parent
-        os.kill(pid, signal.SIGKILL)
 
 
 async def until(condition: Callable[[], bool], limit: float) -> bool:
