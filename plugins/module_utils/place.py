@@ -14,6 +14,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 
 KEY_FILE, NODE_KEY_FILE = "priv_validator_key.json", "node_key.json"
 GENESIS, BASE_GENESIS, SETTINGS = "genesis", "base-genesis", "settings"
+HOME = "interchain-security/home"  # the annotation of a volume on which staging has made the node's home
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Place:
     base_genesis: bool
     settings: dict[str, str] | None = field(repr=False)
     volume: str
+    home: bool
     service: dict[str, Any] | None = field(repr=False)
     node: bool
 
@@ -42,6 +44,7 @@ class Place:
             "base genesis": self.base_genesis or self.genesis is not None,
             "settings": self.settings is not None,
             "volume": bool(self.volume),
+            "home directory": self.home,
             "P2P Service": self.service is not None,
             "StatefulSet": self.node,
         }
@@ -82,6 +85,7 @@ def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: 
         base_genesis=cluster.get("ConfigMap", BASE_GENESIS, namespace) is not None,
         settings=None if settings is None else settings.get("data") or {},
         volume=str(claim["metadata"]["uid"]) if claim else "",
+        home=bool(claim and HOME in (claim["metadata"].get("annotations") or {})),
         service=cluster.get("Service", "p2p", namespace),
         # It is made without its volumes first, so that it begins with no pod.
         node=bool(node and node["spec"]["template"]["spec"].get("volumes")),

@@ -34,8 +34,8 @@ class Storm:
         self.ids: list[str] = []
         self.keys: dict[str, consensus_key.ConsensusKey] = {}
 
-    def prepare(self, spawn_in: float) -> None:
-        """Create and opt in, stage the first by the role, and give the others what it got."""
+    def announce(self, spawn_in: float) -> None:
+        """Create them and opt in."""
         place = self._place
         self.ids = place.owner.create_many([spawn_in] * self._number)
         self.keys = {
@@ -43,7 +43,12 @@ class Storm:
         }
         place.owner.opt_in(*self.ids, keys=[self.keys[one].public_key_base64 for one in self.ids])
         self._in_parallel(self._write_down, self.ids)
-        wait_for("the last consumer", lambda: place.phase(self.ids[-1]) == "initialized")
+        wait_for("the last consumer", lambda: place.phase(self.ids[-1]) in ("initialized", "launched"))
+
+    def prepare(self, spawn_in: float) -> None:
+        """Create and opt in, stage the first by the role, and give the others what it got."""
+        place = self._place
+        self.announce(spawn_in)
         place.converge("stage", self.ids[0])
         self._in_parallel(self._stage, self.ids[1:])
         wait_for("the Services' addresses", self._addressed)

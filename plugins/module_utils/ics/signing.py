@@ -11,7 +11,7 @@ What keeps two signers of one key apart, from the outside in:
 * the watch: who comes late to a chain that he never signed follows it first and looks whether anybody else signs with his key;
 * the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
 * a StatefulSet of one replica: the old pod is gone before the new one starts;
-* the volume: its owner is written on it, and the node does not start on another's; the database on it lets one process in;
+* the volume: its owner and its own name are written on it, and the node signs on no other one; the database on it lets one process in;
 * the sign state on that volume, which the node itself keeps;
 * ``double_sign_check_height``: the node looks for own signatures in the newest blocks before it joins consensus.
 """
