@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import socket
 import struct
 import threading
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,26 @@ STATUS = {
         b'{"kind":"Status","status":"Failure","message":"the object has been modified","reason":"Conflict","code":409}',
     ),
 }
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that changes something: HTTP's method, the plural of the kind, and namespace (or none) and name of the object."""
+
+    method: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, method: str, path: str, body: bytes) -> Write:
+        """Read it off a request: /api/v1/... or /apis/GROUP/VERSION/..., then [namespaces/NAMESPACE/]KIND[/NAME]."""
+        parts = path.partition("?")[0].strip("/").split("/")
+        rest = parts[2:] if parts[0] == "api" else parts[3:]
+        namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 2 else ""
+        kind, *named = rest[2:] if namespace else rest
+        name = named[0] if named else str(json.loads(body)["metadata"].get("name", ""))
+        return cls(method, kind, namespace, name)
 
 
 class ApiProxy:
@@ -67,13 +89,15 @@ class ApiProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def _fault(self, method: str) -> str:
-        if method not in WRITES:
-            return "ok"
+    def _fault(self, write: Write) -> str:
+        """Return what becomes of a write."""
         with self._lock:
             fault = next(self._faults)
             self.injected.append(fault)
         return fault
+
+    def _lose(self) -> None:
+        """Called when the server has done what the client is to hear nothing of."""
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
@@ -84,7 +108,8 @@ class ApiProxy:
             def _forward(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                fault = proxy._fault(self.command)
+                writes = self.command in WRITES
+                fault = proxy._fault(Write.of(self.command, self.path, body)) if writes else "ok"
                 if fault in STATUS:
                     status, text = STATUS[fault]
                     headers = {"Retry-After": "1"} if fault == "429" else {}
@@ -100,6 +125,7 @@ class ApiProxy:
                     self.command, proxy._target + self.path, body=body or None, headers=headers
                 )
                 if fault == "lost":
+                    proxy._lose()
                     self._break()
                     return
                 self._answer(answer.status, answer.data, {"Content-Type": answer.headers.get("Content-Type", "")})

@@ -14,7 +14,7 @@ import threading
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ ADDRESS = "192.0.2.1"
 WAIT_SECONDS = 40.0
 
 PLAY = """
-- hosts: localhost
+- hosts: "{{ runs_on | default('localhost') }}"
   gather_facts: false
   module_defaults:
     group/interchain.security.provider:
@@ -71,6 +71,12 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECO
         time.sleep(0.1)
 
 
+def _listed(call: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield objects with name and namespace; as JSON, for the library's own classes take most of a processor when there are many."""
+    for found in json.loads(call(_preload_content=False).data)["items"]:
+        yield found, found["metadata"]["name"], found["metadata"].get("namespace", "")
+
+
 class Controllers:
     """Does what the controllers of a cluster would: Jobs complete, Services get their address. Pods are never run."""
 
@@ -99,34 +105,25 @@ class Controllers:
 
     def _look(self) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for job in self._batch.list_job_for_all_namespaces().items:
-            if job.metadata.deletion_timestamp:
-                free = {"metadata": {"finalizers": None}}
-                self._batch.patch_namespaced_job(job.metadata.name, job.metadata.namespace, free)
-                continue
-            if not job.status.conditions:
+        for job, name, namespace in _listed(self._batch.list_job_for_all_namespaces):
+            if "deletionTimestamp" in job["metadata"]:
+                self._batch.patch_namespaced_job(name, namespace, {"metadata": {"finalizers": None}})
+            elif not job["status"].get("conditions"):
                 conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
                 status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
-                self._batch.patch_namespaced_job_status(job.metadata.name, job.metadata.namespace, {"status": status})
-        for service in self._core.list_service_for_all_namespaces().items:
-            if service.spec.type == "LoadBalancer" and not service.status.load_balancer.ingress:
+                self._batch.patch_namespaced_job_status(name, namespace, {"status": status})
+        for service, name, namespace in _listed(self._core.list_service_for_all_namespaces):
+            if service["spec"]["type"] == "LoadBalancer" and not service["status"]["loadBalancer"].get("ingress"):
                 status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
-                self._core.patch_namespaced_service_status(
-                    service.metadata.name, service.metadata.namespace, {"status": status}
-                )
-        for namespace in self._core.list_namespace().items:
-            if namespace.status.phase == "Terminating":
-                self._finish(namespace.metadata.name)
-        for found in self._apps.list_stateful_set_for_all_namespaces().items:
-            wanted = {
-                "observedGeneration": found.metadata.generation,
-                "replicas": found.spec.replicas,
-                "readyReplicas": found.spec.replicas,
-            }
-            if found.status.observed_generation != found.metadata.generation:
-                self._apps.patch_namespaced_stateful_set_status(
-                    found.metadata.name, found.metadata.namespace, {"status": wanted}
-                )
+                self._core.patch_namespaced_service_status(name, namespace, {"status": status})
+        for found, name, _none in _listed(self._core.list_namespace):
+            if found["status"]["phase"] == "Terminating":
+                self._finish(name)
+        for found, name, namespace in _listed(self._apps.list_stateful_set_for_all_namespaces):
+            generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
+            if found["status"].get("observedGeneration") != generation:
+                status = {"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas}
+                self._apps.patch_namespaced_stateful_set_status(name, namespace, {"status": status})
 
     def _finish(self, namespace: str) -> None:
         """Remove what is in a namespace that is to go, then let it go."""
@@ -245,20 +242,22 @@ class Place:
 
     # -- the role ----------------------------------------------------------------------------------------------------------
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """Return what a playbook runs with; ``kubeconfig`` is that of a proxy."""
+        cluster = str(kubeconfig or self.server.kubeconfig)
         return {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_HOME": str(self.directory / "ansible"),
-            "KUBECONFIG": str(self.server.kubeconfig),
-            "K8S_AUTH_KUBECONFIG": str(self.server.kubeconfig),
+            "KUBECONFIG": cluster,
+            "K8S_AUTH_KUBECONFIG": cluster,
             "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
         }
 
-    def run(self, part: str, consumer_id: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a part of the role (stage, launch, stop, delete); return how it ended."""
+    def command(self, part: str, consumer_id: str, **variables: Any) -> list[str]:
+        """Return what runs a part of the role (stage, launch, stop, delete)."""
         play = self.directory / "play.yml"
         play.write_text(PLAY)
         values = {
@@ -276,9 +275,13 @@ class Place:
             "result_file": str(self.result_file),
             **variables,
         }
+        return [str(ROOT / ".venv/bin/ansible-playbook"), str(play), "-e", json.dumps(values)]
+
+    def run(self, part: str, consumer_id: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a part of the role; return how it ended."""
         self.result_file.unlink(missing_ok=True)
         return subprocess.run(
-            [str(ROOT / ".venv/bin/ansible-playbook"), str(play), "-e", json.dumps(values)],
+            self.command(part, consumer_id, **variables),
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -314,10 +317,10 @@ class Place:
     def get(self, kind: str, name: str, namespace: str, api_version: str = "v1") -> dict[str, Any] | None:
         return self.cluster.get(kind, name, namespace, api_version)
 
-    def versions(self, consumer_id: str) -> dict[str, str]:
-        """Return the versions of all objects of a consumer, what the monitor remembers of it included."""
-        namespace = f"{VALIDATOR}-consumer-{consumer_id}"
-        found = {}
+    def objects(self, consumer_id: str) -> list[dict[str, Any]]:
+        """Return all objects of a consumer, its key and what the monitor remembers of it included."""
+        namespace, own = f"{VALIDATOR}-consumer-{consumer_id}", f"interchain-security/consumer-id={consumer_id}"
+        found = self.cluster.select("Namespace", selector=own)
         for kind, api_version, where in (
             ("ConfigMap", "v1", namespace),
             ("Secret", "v1", namespace),
@@ -333,9 +336,28 @@ class Place:
             ("Secret", "v1", MONITOR),
             ("Lease", "coordination.k8s.io/v1", MONITOR),
         ):
-            for entry in self.cluster.select(kind, where, api_version=api_version):
-                found[f"{kind} {where}/{entry['metadata']['name']}"] = entry["metadata"]["resourceVersion"]
+            listed = self.cluster.select(kind, where, own if where == MONITOR else "", api_version)
+            found += [{"kind": kind, **entry} for entry in listed]
         return found
+
+    def lose_volume(self, consumer_id: str) -> str:
+        """Remove a volume, as nothing here protects it; return its uid."""
+        namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+        claim = self.get("PersistentVolumeClaim", "data", namespace)
+        assert claim is not None
+        self.cluster.delete("PersistentVolumeClaim", "data", namespace)
+        freed = {"name": "data", "namespace": namespace, "finalizers": None}
+        self.cluster.merge({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": freed})
+        return str(claim["metadata"]["uid"])
+
+    def versions(self, consumer_id: str) -> dict[str, str]:
+        """Return the versions of all objects of a consumer."""
+        return {
+            f"{entry['kind']} {entry['metadata'].get('namespace', '')}/{entry['metadata']['name']}": entry["metadata"][
+                "resourceVersion"
+            ]
+            for entry in self.objects(consumer_id)
+        }
 
 
 class Pod:

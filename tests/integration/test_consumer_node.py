@@ -139,14 +139,7 @@ def test_a_lost_volume_lets_the_node_follow_but_not_sign(place: Place, tmp_path:
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
     claim = place.get("PersistentVolumeClaim", "data", namespace)
     assert claim is not None
-    place.cluster.delete("PersistentVolumeClaim", "data", namespace)
-    place.cluster.merge(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": namespace, "finalizers": None},
-        }
-    )
+    place.lose_volume(consumer_id)
     place.converge("stage", consumer_id)
     cut = Pod(place, consumer_id, tmp_path / "cut")  # it has waited for a volume, and its launch has not come yet
     cut.stage()
