@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Writes a receipt into the state document C(consumer-<consumer_id>); everything else in the document stays.
   - The event source C(interchain.security.ccv) puts an event again until a receipt with its uuid says V(done).
-  - Without O(consumer_id) it is the receipt of a C(check_due), in the document C(check). The event source sends the next one then, whatever the outcome.
+  - Without O(consumer_id) it is the receipt of a C(check_due) or C(endpoint_changed), in the document C(check) or C(endpoints). The event source
+    sends no second one before; after a V(failed) C(endpoint_changed) it sends one again.
   - A receipt with V(failed) of a consumer makes it put the event again after a pause that grows with each attempt.
 extends_documentation_fragment:
   - interchain.security.state
@@ -22,8 +23,13 @@ attributes:
     support: full
 options:
   consumer_id:
-    description: The consumer of the event; none for a C(check_due).
+    description: The consumer of the event; none for C(check_due) and C(endpoint_changed).
     type: str
+  subject:
+    description: The event without O(consumer_id), V(check) for C(check_due) and V(endpoints) for C(endpoint_changed).
+    type: str
+    choices: [check, endpoints]
+    default: check
   event_uuid:
     description: The C(meta.uuid) of the event. Empty for a run by hand.
     type: str

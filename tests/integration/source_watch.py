@@ -30,7 +30,7 @@ class Watch:
 
     async def put(self, event: dict[str, Any], /) -> None:
         self.events.append(event)
-        if self._store is not None and event["type"] in ("phase_changed", "consumer_updated"):
+        if self._store is not None and event["type"] in ("phase_changed", "consumer_updated", "membership_changed"):
             await asyncio.to_thread(write_receipt, self._store, event, "done")
 
     async def __aenter__(self) -> Watch:

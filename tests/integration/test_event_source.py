@@ -33,7 +33,7 @@ class Watcher:
 
     async def put(self, event: dict[str, Any], /) -> None:
         self.events.append(event)
-        if event["type"] in ("phase_changed", "consumer_updated"):
+        if event["type"] in ("phase_changed", "consumer_updated", "membership_changed"):
             name = f"consumer-{event['consumer_id']}"
             known = self._store.read(name)
             receipt = {"event_uuid": event["meta"]["uuid"], "event_outcome": "done", "event_attempt": "1"}

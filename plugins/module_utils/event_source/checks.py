@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""When the consumer nodes are to be looked at: at regular times, and never a second time while the first still waits or runs."""
+"""When all consumer nodes, or all announcements, are to be looked at: never a second time while the first look still waits or runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 
 logger = logging.getLogger("interchain.security.ccv")
 
+SETTLE_SECONDS = 3.0  # in which changes of announcements become one
+AGAIN_SECONDS = 60.0  # until announcements are looked at again that could not be
 LOOK_SECONDS = 1.0  # between looks whether the last check has ended, and whether the next one is due
 
 
 class Checks:
-    """Asks for a check every ``interval`` seconds.
+    """Asks for a check every ``interval`` seconds, when one is ``wanted`` then.
 
-    ``ask`` sends the event and returns its uuid; ``waits`` tells whether an event has not left yet; ``ended`` gives the uuid in the receipt
-    of the check that ended last. One without a receipt ``timeout`` seconds after it left counts as lost.
+    ``ask`` sends the event and returns its uuid; ``waits`` tells whether an event has not left yet; ``ended`` gives uuid and outcome in the
+    receipt of the check that ended last. One without a receipt ``timeout`` seconds after it left counts as lost. ``settled`` is told
+    how each ended, with an empty text for a lost one.
     """
 
     def __init__(
@@ -30,10 +33,13 @@ class Checks:
         *,
         ask: Callable[[], str],
         waits: Callable[[str], bool],
-        ended: Callable[[], Awaitable[str]],
+        ended: Callable[[], Awaitable[tuple[str, str]]],
+        wanted: Callable[[], bool] = lambda: True,
+        settled: Callable[[str], None] = lambda outcome: None,
     ) -> None:
         self._interval, self._timeout = interval, timeout
         self._ask, self._waits, self._ended = ask, waits, ended
+        self._wanted, self._settled = wanted, settled
         self._uuid = ""  # of the check that is not known to have ended
         self._left = 0.0  # loop time at which it left, or at which the first one could have
 
@@ -49,15 +55,52 @@ class Checks:
                 continue
             if now - self._left < self._interval or (self._uuid and not await self._is_over(now)):
                 continue
-            self._uuid, self._left = self._ask(), now
+            self._uuid = ""
+            if self._wanted():
+                self._uuid, self._left = self._ask(), now
 
     async def _is_over(self, now: float) -> bool:
         try:
-            if await self._ended() == self._uuid:
+            uuid, outcome = await self._ended()
+            if uuid == self._uuid:
+                self._settled(outcome)
                 return True
         except StateError as error:
-            logger.warning("whether the check of the consumers has ended cannot be read: %s", error)
+            logger.warning("whether a check has ended cannot be read: %s", error)
         if now - self._left < self._timeout:
             return False
-        logger.warning("the check of the consumers has not ended within %.0f s: another one is sent", self._timeout)
+        logger.warning("a check has not ended within %.0f s: it is given up", self._timeout)
+        self._settled("")
         return True
+
+
+class Announcements:
+    """Whether validators may have changed what they announce since that was looked at last."""
+
+    def __init__(self) -> None:
+        self._look_at: float | None = None  # loop time
+        self._looks = False
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether a look is wanted, or has not ended well yet."""
+        return self._looks or self._look_at is not None
+
+    def changed(self, delay: float | None = None) -> None:
+        """Note a change. It waits for others that come with it."""
+        if self._look_at is None:
+            self._look_at = asyncio.get_running_loop().time() + (SETTLE_SECONDS if delay is None else delay)
+
+    def wanted(self) -> bool:
+        """Tell whether it is time to look."""
+        return self._look_at is not None and self._look_at <= asyncio.get_running_loop().time()
+
+    def asked(self) -> None:
+        """Note that somebody looks."""
+        self._look_at, self._looks = None, True
+
+    def settled(self, outcome: str) -> None:
+        """Note how the look ended; one that did not end well is done again."""
+        self._looks = False
+        if outcome != "done":
+            self.changed(AGAIN_SECONDS)

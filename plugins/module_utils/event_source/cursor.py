@@ -42,6 +42,7 @@ class Cursor:
     hash_height: int  # height, or the one before it: a header holds the hash of the block before
     records: Mapping[str, Record] = field(default_factory=dict)
     sending: tuple[Sending, ...] = ()
+    announcements_pending: bool = False  # whether what the validators announce is to be looked at
     reconciled: str = ""  # when all consumers were last read instead of each block, and why
 
     def data(self) -> dict[str, str]:
@@ -74,6 +75,7 @@ class Cursor:
             "phases": _json({phase: _ranges(numbers) for phase, numbers in by_phase.items()}),
             "records": _json(details),
             "outstanding": _json([_sending_data(self.chain_id, entry) for entry in ordered[:MOST_WAITING]]),
+            "announcements": "pending" if self.announcements_pending else "",
             "reconciled": self.reconciled,
         }
 
@@ -106,6 +108,7 @@ class Cursor:
                 hash_height=int(data["hash_height"]),
                 records=records,
                 sending=sending,
+                announcements_pending=data.get("announcements") == "pending",
                 reconciled=data["reconciled"],
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -383,7 +383,7 @@ class Deliveries:
 
 def _urgency(change: Change) -> tuple[int, int, int]:
     return (
-        len(_URGENCY) if change.kind is Kind.UPDATED else _URGENCY[change.phase],
+        _URGENCY[change.phase] if change.kind is Kind.PHASE else len(_URGENCY),
         change.block.height,
         int(change.consumer_id),
     )
@@ -391,9 +391,12 @@ def _urgency(change: Change) -> tuple[int, int, int]:
 
 def merged(older: Change, newer: Change) -> Change:
     """One change that stands for two that follow each other."""
-    if older.kind is Kind.UPDATED:
+    # The playbook of a launch looks at record and members too, and that of a record at the members.
+    if older.kind is Kind.MEMBERS or (older.kind is Kind.UPDATED and newer.kind is Kind.PHASE):
         return newer
-    if newer.kind is Kind.UPDATED:
+    if older.kind is Kind.UPDATED:
+        return replace(newer, kind=Kind.UPDATED)
+    if newer.kind is not Kind.PHASE:
         return replace(newer, kind=Kind.PHASE, previous_phase=older.previous_phase)
     if newer.phase is older.previous_phase:
         # It came back to where it was, and its record may be another.

@@ -23,7 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.arguments import Arguments
 from ansible_collections.interchain.security.plugins.module_utils.event_source.blocks import BlockReader, ReadBlock
-from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Checks
+from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Announcements, Checks
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import (
     Deliveries,
@@ -47,12 +47,14 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.follower i
     Follower,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, ENDPOINTS
 from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
 
 BEAT_SECONDS = 1.0
 LAST_SAVE_SECONDS = 5.0
+ENDPOINTS_INTERVAL = 10.0  # seconds between looks at what the validators announce
 LONGEST_PAUSE = 5.0  # seconds until a part that failed is begun again
 SYNC_WITHOUT_RESULTS = 5.0  # seconds between readings of all consumers while the node keeps no block results
 UNREADABLE_AGAIN = timedelta(seconds=30)  # block time until a consumer that could not be read is tried again
@@ -148,6 +150,7 @@ class Session:
         self._sync: asyncio.Task[None] | None = None
         self._next_sync = 0.0
         self._started = asyncio.Event()
+        self._announcements = Announcements()
 
     async def run(self) -> None:
         """Follow the chain until cancelled. Raises StateConflict when somebody else writes the cursor."""
@@ -156,7 +159,7 @@ class Session:
         work: list[Callable[[], Awaitable[None]]] = [self._tip_follower.run, self._work, self._deliveries.run]
         if self._keeper is not None:
             keeper = self._keeper
-            work += [keeper.keep_saving, lambda: keeper.watch_receipts(self._deliveries)]
+            work += [keeper.keep_saving, lambda: keeper.watch_receipts(self._deliveries), self._endpoint_checks(keeper)]
             if self._arguments.check_interval > 0:
                 work.append(self._checks(keeper))
         tasks = [asyncio.create_task(_for_ever(part)) for part in work]
@@ -201,6 +204,8 @@ class Session:
         self._follower = Follower(cursor.records)
         self._block = Block(cursor.height, cursor.block_time)
         self._reconciled = cursor.reconciled
+        if cursor.announcements_pending:
+            self._announcements.changed()
         self._deliveries.restore(cursor.sending)
         # From now on another monitor's next writing fails.
         await keeper.save()
@@ -217,6 +222,7 @@ class Session:
             hash_height=hash_height,
             records=self._follower.records,
             sending=self._deliveries.sending(),
+            announcements_pending=self._announcements.pending,
             reconciled=self._reconciled,
         )
 
@@ -282,6 +288,9 @@ class Session:
         states = await self._with_removal_times(states, block)
         changes = self._follower.observe(states, block)
         changes += self._follower.imminent(block, timedelta(seconds=self._arguments.spawn_notice))
+        changes += self._follower.members_changed(read.hints.members, block)
+        if read.hints.endpoints or read.hints.everything:
+            self._endpoints_changed()
         if self._height < self._tip.height - 1:
             self._telemetry.filled(1)
         self._block = block
@@ -386,6 +395,7 @@ class Session:
         height = self._tip.height
         if self._block is not None:
             logger.warning("blocks %d to %d are not worked through one by one: %s", self._height + 1, height, why)
+            self._endpoints_changed()
         header = await self._blocks.header(height)
         block = self._checked(header)
         began = time.monotonic()
@@ -427,19 +437,45 @@ class Session:
         return str(event["meta"]["uuid"])
 
     def _checks(self, keeper: StateKeeper) -> Callable[[], Awaitable[None]]:
-        checks = Checks(
-            self._arguments.check_interval,
-            self._arguments.action_timeout,
-            ask=lambda: self._send(events.CHECK_DUE),
-            waits=self._deliveries.waits,
-            ended=keeper.ended_check,
+        return self._once_started(
+            Checks(
+                self._arguments.check_interval,
+                self._arguments.action_timeout,
+                ask=lambda: self._send(events.CHECK_DUE),
+                waits=self._deliveries.waits,
+                ended=lambda: keeper.ended(CHECK),
+            )
         )
 
+    def _endpoint_checks(self, keeper: StateKeeper) -> Callable[[], Awaitable[None]]:
+        def ask() -> str:
+            uuid = self._send(events.ENDPOINT_CHANGED)
+            self._announcements.asked()
+            return uuid
+
+        return self._once_started(
+            Checks(
+                ENDPOINTS_INTERVAL,
+                self._arguments.action_timeout,
+                ask=ask,
+                waits=self._deliveries.waits,
+                ended=lambda: keeper.ended(ENDPOINTS),
+                wanted=self._announcements.wanted,
+                settled=self._announcements.settled,
+            )
+        )
+
+    def _once_started(self, checks: Checks) -> Callable[[], Awaitable[None]]:
         async def check_for_ever() -> None:
             await self._started.wait()
             await checks.run()
 
         return check_for_ever
+
+    def _endpoints_changed(self) -> None:
+        """Note that validators may announce something else than before. Nobody's peers change while no consumer is launched."""
+        if self._follower.has_launched():
+            self._announcements.changed()
 
 
 async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:

@@ -19,7 +19,6 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import DOCUMENT, Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import Deliveries, Receipt
-from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
@@ -156,10 +155,11 @@ class StateKeeper:
                 self._alarms.raised("receipts_unavailable", f"what became of the playbooks cannot be read: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def ended_check(self) -> str:
-        """Return the uuid of the check that ended last, empty before the first. Raises StateError."""
-        document = await self._run(self._store.read, CHECK)
-        return document.data.get("event_uuid", "") if document else ""
+    async def ended(self, name: str) -> tuple[str, str]:
+        """Return uuid and outcome in the receipt of a document that belongs to no consumer; empty before the first. Raises StateError."""
+        document = await self._run(self._store.read, name)
+        data = document.data if document else {}
+        return data.get("event_uuid", ""), data.get("event_outcome", "")
 
     async def until_quiet(self) -> None:
         """Wait until nobody has written the cursor for some time: the other monitor has ended."""

@@ -22,10 +22,15 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.follower i
 
 _CONSUMER_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
-# Events of the provider module after which a consumer's phase or record may be another. Those of opting in and out, of keys and
-# of commissions change neither.
+# Events of the provider module after which a consumer's phase or record may be another.
 RECORD_EVENTS = frozenset({"create_consumer", "update_consumer"})
 CONSUMER_EVENTS = RECORD_EVENTS | {"remove_consumer", "consumer_client_created"}
+
+# Those after which other validators, or others with other keys, take part in a consumer. They change neither phase nor record.
+MEMBER_EVENTS = frozenset({"opt_in", "opt_out", "assign_consumer_key"})
+
+# The one after which a validator may announce another endpoint. It names no validator.
+ENDPOINT_EVENT = "edit_validator"
 
 # A CCV channel that fails or closes stops its consumer, and its events name the channel, not the consumer.
 CHANNEL_EVENTS = frozenset(
@@ -91,18 +96,23 @@ class Hints:
 
     ``consumer_ids`` are the named consumers, each once, in order of first appearance; ``written`` those of them whose
     record was written. ``everything`` asks for all consumers: a CCV channel failed or closed, and it names none.
+    ``members`` are the consumers whose validators or their keys have changed, which need no reading; ``endpoints`` tells
+    that a validator changed its description.
     """
 
     consumer_ids: tuple[str, ...] = ()
     written: frozenset[str] = frozenset()
     everything: bool = False
+    members: frozenset[str] = frozenset()
+    endpoints: bool = False
 
 
 def hints(events: Iterable[Event]) -> Hints:
     """Return what the events ask to read back."""
     found: dict[str, None] = {}
     written: set[str] = set()
-    everything = False
+    members: set[str] = set()
+    everything = endpoints = False
     for event in events:
         if event.type in CONSUMER_EVENTS:
             consumer_id = event.attributes.get("consumer_id", "")
@@ -110,13 +120,20 @@ def hints(events: Iterable[Event]) -> Hints:
                 found[consumer_id] = None
                 if event.type in RECORD_EVENTS:
                     written.add(consumer_id)
+        elif event.type in MEMBER_EVENTS:
+            consumer_id = event.attributes.get("consumer_id", "")
+            if is_consumer_id(consumer_id):
+                members.add(consumer_id)
         elif event.type in CHANNEL_EVENTS:
             everything |= any(event.attributes.get(name) == PROVIDER_PORT for name in _PORT_ATTRIBUTES)
-    return Hints(tuple(found), frozenset(written), everything)
+        elif event.type == ENDPOINT_EVENT:
+            endpoints = True
+    return Hints(tuple(found), frozenset(written), everything, frozenset(members), endpoints)
 
 
 # A quote inside a JSON string is written with a backslash, so this text is never part of one.
-_TYPE_OF_INTEREST = rb'"type"\s*:\s*"(?:' + "|".join(sorted(CONSUMER_EVENTS | CHANNEL_EVENTS)).encode() + rb')"'
+_TYPES = CONSUMER_EVENTS | MEMBER_EVENTS | CHANNEL_EVENTS | {ENDPOINT_EVENT}
+_TYPE_OF_INTEREST = rb'"type"\s*:\s*"(?:' + "|".join(sorted(_TYPES)).encode() + rb')"'
 _EVENT_OF_INTEREST = re.compile(rb"(\{\s*)?" + _TYPE_OF_INTEREST)
 _SOMETHING_OF_INTEREST = re.compile(_TYPE_OF_INTEREST)  # found faster, since it begins with a fixed text
 _BEGINNING = re.compile(rb'\{"jsonrpc":"2\.0","id":-?[0-9]+,"result":\{"height":"([0-9]{1,20})",')
@@ -177,7 +194,7 @@ def outgoing(chain_id: str, change: Change, attempt: int, produced_at: datetime)
     if not is_consumer_id(change.consumer_id):
         raise ValueError(f"{change.consumer_id!r} is not a consumer_id")
     event: dict[str, Any] = {"type": change.kind.value, "consumer_id": change.consumer_id}
-    if change.kind is not Kind.IMMINENT:
+    if change.kind in (Kind.PHASE, Kind.UPDATED):
         event["phase"] = change.phase.value
     if change.kind is Kind.PHASE:
         event["previous_phase"] = change.previous_phase.value if change.previous_phase else "none"
@@ -197,6 +214,7 @@ def outgoing(chain_id: str, change: Change, attempt: int, produced_at: datetime)
 # Events that belong to no consumer.
 STARTED = "started"  # follows the first complete reading after a start
 CHECK_DUE = "check_due"  # asks for a look at the consumer nodes
+ENDPOINT_CHANGED = "endpoint_changed"  # asks for a look at what the validators announce
 
 
 def of_no_consumer(

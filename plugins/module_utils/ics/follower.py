@@ -49,6 +49,7 @@ class Kind(enum.Enum):
     PHASE = "phase_changed"
     UPDATED = "consumer_updated"
     IMMINENT = "spawn_imminent"
+    MEMBERS = "membership_changed"
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,18 @@ class Follower:
                 continue
             changes.append(Change(kind, state.consumer_id, state.phase, previous, state.spawn_time, block))
         return changes
+
+    def members_changed(self, consumer_ids: Iterable[str], block: Block) -> list[Change]:
+        """Return a change for each of the consumers that is launched, in order of id. The launch of any other one looks at its members anyway."""
+        return [
+            Change(Kind.MEMBERS, name, Phase.LAUNCHED, Phase.LAUNCHED, None, block)
+            for name in sorted(consumer_ids, key=int)
+            if name in self._records and self._records[name].phase is Phase.LAUNCHED
+        ]
+
+    def has_launched(self) -> bool:
+        """Tell whether any consumer is launched."""
+        return any(record.phase is Phase.LAUNCHED for record in self._records.values())
 
     def _keep(self, consumer_id: str, record: Record) -> None:
         self._records[consumer_id] = record

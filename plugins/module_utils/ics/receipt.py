@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a playbook says of an event in the end: some keys of the document ``consumer-<id>``, beside what it remembers, or of ``check``.
+"""What a playbook says of an event in the end: some keys of the document ``consumer-<id>``, beside what it remembers, or of another document.
 
 The event source puts an event again until a receipt with its uuid says ``done``.
 """
@@ -15,6 +15,7 @@ from enum import Enum
 
 LONGEST_REASON = 500  # characters
 CHECK = "check"  # the document with the receipt of the last look at all consumer nodes, and what it has found left over
+ENDPOINTS = "endpoints"  # the document with the receipt of the last look at what the validators announce
 KEYS = ("event_uuid", "event_outcome", "event_attempt", "event_at", "event_reason")
 
 

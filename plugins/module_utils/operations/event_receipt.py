@@ -12,13 +12,14 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, StateConflict
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
-from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, KEYS, Outcome, Receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, ENDPOINTS, KEYS, Outcome, Receipt
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **state.STATE_OPTIONS,
     "consumer_id": {"type": "str"},
+    "subject": {"type": "str", "choices": [CHECK, ENDPOINTS], "default": CHECK},
     "event_uuid": {"type": "str", "default": ""},
     "attempt": {"type": "int", "default": 1},
     "outcome": {"type": "str", "required": True, "choices": [outcome.value for outcome in Outcome]},
@@ -28,9 +29,9 @@ TRIES = 10  # to write a document that the playbooks' other tasks write too
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Put the receipt into the consumer's document, or that of the checks; everything else in it stays."""
-    of_check = params["consumer_id"] is None
-    name = CHECK if of_check else CONSUMER_PREFIX + checked_consumer_id(params["consumer_id"])
+    """Put the receipt into the consumer's document, or that of the subject; everything else in it stays."""
+    consumer_id = params["consumer_id"]
+    name = params["subject"] if consumer_id is None else CONSUMER_PREFIX + checked_consumer_id(consumer_id)
     receipt = Receipt(
         checked_uuid(params["event_uuid"]),
         Outcome(params["outcome"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -62,11 +62,13 @@ class FakeChain:
     def header(self, height: int) -> BlockHeader:
         return BlockHeader(self.chain_id, height, self.time(height), self.hash(height), self.hash(height - 1))
 
-    def add(self, changes: State | None = None, *, silent: bool = False) -> int:
+    def add(
+        self, changes: State | None = None, *, silent: bool = False, members: Iterable[str] = (), endpoints: bool = False
+    ) -> int:
         """Add a block with these changes, with an event for each unless silent; return its height."""
         changes = changes or {}
         names = () if silent else tuple(changes)
-        self.hints.append(Hints(names, frozenset(names)))
+        self.hints.append(Hints(names, frozenset(names), members=frozenset(members), endpoints=endpoints))
         self.states.append({**self.states[-1], **changes})
         return self.height
 

@@ -35,6 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.event_source import (
+    checks,
     deliveries,
     endpoints,
     headers,
@@ -49,6 +50,7 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.n
 )
 from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import Telemetry
 from ansible_collections.interchain.security.plugins.module_utils.ics.events import Hints
+from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Block, Change, Kind
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import event_receipt
 from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
@@ -143,7 +145,7 @@ class Run:
             event = await self._queue.get()
             VALIDATOR.validate(event)
             self.events.append(event)
-            if self.store and event["type"] in ("phase_changed", "consumer_updated"):
+            if self.store and event["type"] in ("phase_changed", "consumer_updated", "membership_changed"):
                 outcome = self._outcome(event)
                 if outcome:
                     give_receipt(self.store, event, outcome)
@@ -1037,9 +1039,117 @@ def test_checks_can_be_switched_off_and_need_a_store(tmp_path: Path, stored: boo
     asyncio.run(play())
 
 
-def give_check_receipt(directory: Path, event: dict[str, Any]) -> None:
+def test_other_members_cost_no_request_and_outlive_a_restart(tmp_path: Path) -> None:
+    chain = FakeChain()
+    chain.add({"0": Entry(Phase.LAUNCHED), "1": Entry(Phase.REGISTERED)})
+    node = FakeNode(chain)
+
+    async def play() -> None:
+        async with Run(node, tmp_path) as run:
+            await run.until(lambda: bool(run.of_type("started")))
+            await run.settled()
+            asked = node.calls.count
+            before = asked(("consumer", chain.height + 1))
+            chain.add(members=["0", "1", "7"])
+            await run.until(lambda: bool(run.of_type("membership_changed")))
+            await run.until_block(chain.height)
+            assert asked(("consumer", chain.height)) == before == 0
+            (told,) = run.of_type("membership_changed")
+            assert (told["consumer_id"], told["height"], told["attempt"]) == ("0", chain.height, 1)
+            await run.stop()
+        chain.add(members=["0"])  # while nobody looks
+        async with Run(node, tmp_path) as run:
+            await run.until(lambda: bool(run.of_type("membership_changed")))
+            (told,) = run.of_type("membership_changed")
+            assert told["height"] == chain.height
+            await run.stop()
+
+    asyncio.run(play())
+
+
+def test_a_failed_look_at_the_members_comes_again(tmp_path: Path) -> None:
+    chain = FakeChain()
+    chain.add({"0": Entry(Phase.LAUNCHED)})
+    outcomes = iter(["done", "failed"])
+
+    async def play() -> None:
+        async with Run(FakeNode(chain), tmp_path, outcome=lambda event: next(outcomes, "done")) as run:
+            await run.until(lambda: bool(run.of_type("started")))
+            await run.settled()
+            chain.add(members=["0"])
+            await run.until(lambda: len(run.of_type("membership_changed")) == 2)
+            assert [event["attempt"] for event in run.of_type("membership_changed")] == [1, 2]
+
+    with quiet():
+        asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "merged"),
+    [
+        (Kind.MEMBERS, Kind.MEMBERS, Kind.MEMBERS),
+        (Kind.MEMBERS, Kind.UPDATED, Kind.UPDATED),
+        (Kind.UPDATED, Kind.MEMBERS, Kind.UPDATED),
+        (Kind.PHASE, Kind.MEMBERS, Kind.PHASE),
+        (Kind.MEMBERS, Kind.PHASE, Kind.PHASE),
+    ],
+)
+def test_what_looks_at_more_stands_for_both(older: Kind, newer: Kind, merged: Kind) -> None:
+    previous = {Kind.PHASE: Phase.INITIALIZED}
+    changes = [
+        Change(kind, "0", Phase.LAUNCHED, previous.get(kind, Phase.LAUNCHED), None, Block(height, FakeChain.time(height)))
+        for height, kind in enumerate((older, newer), 1)
+    ]
+    found = deliveries.merged(*changes)
+    assert (found.kind, found.block.height) == (merged, 2)
+    assert found.previous_phase is previous.get(merged, Phase.LAUNCHED)
+
+
+def test_changed_endpoints_are_told_once_and_again_when_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LOOK_SECONDS", 0.005)
+    monkeypatch.setattr(checks, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(checks, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(source, "ENDPOINTS_INTERVAL", 0.01)
+    chain = FakeChain()
+    chain.add({"0": Entry(Phase.REGISTERED)})
+
+    async def play() -> None:
+        async with Run(FakeNode(chain), tmp_path) as run:
+            await run.until(lambda: bool(run.of_type("started")))
+            chain.add(endpoints=True)  # nobody has peers yet
+            chain.add({"0": Entry(Phase.LAUNCHED)})
+            await run.until_block(chain.height)
+            await asyncio.sleep(0.1)
+            assert run.of_type("endpoint_changed") == []
+            for _unused in range(5):
+                chain.add(endpoints=True)
+            await run.until(lambda: len(run.of_type("endpoint_changed")) == 1)
+            await run.until_block(chain.height)
+            await run.stop()
+        # It has left, and nobody has said that it was dealt with.
+        async with Run(FakeNode(chain), tmp_path) as run:
+            await run.until(lambda: len(run.of_type("endpoint_changed")) == 1)
+            give_check_receipt(tmp_path, run.of_type("endpoint_changed")[0], subject="endpoints", outcome="failed")
+            await run.until(lambda: len(run.of_type("endpoint_changed")) == 2)
+            give_check_receipt(tmp_path, run.of_type("endpoint_changed")[1], subject="endpoints")
+            await run.until(lambda: not run.session._announcements.pending)
+            await run.stop()
+        async with Run(FakeNode(chain), tmp_path) as run:
+            await run.until(lambda: bool(run.of_type("started")))
+            chain.add()
+            await run.until_block(chain.height)
+            assert not run.session._announcements.pending
+            await run.stop()
+
+    with quiet():
+        asyncio.run(play())
+
+
+def give_check_receipt(directory: Path, event: dict[str, Any], **more: str) -> None:
     """As the playbook of a check does in the end."""
-    options = {"state_directory": str(directory), "event_uuid": event["meta"]["uuid"], "outcome": "done"}
+    options = {"state_directory": str(directory), "event_uuid": event["meta"]["uuid"], "outcome": "done", **more}
     validated = ArgumentSpecValidator(event_receipt.ARGUMENT_SPEC).validate(options)
     assert event_receipt.run(validated.validated_parameters, False)["changed"]
 

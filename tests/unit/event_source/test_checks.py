@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateError
-from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Checks
+from ansible_collections.interchain.security.plugins.module_utils.event_source import checks as module
+from ansible_collections.interchain.security.plugins.module_utils.event_source.checks import Announcements, Checks
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import busy_consumers
 
 DEADLINE = 10.0  # seconds; only reached when a test fails
@@ -22,7 +23,7 @@ class Monitor:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.receipt = ""
+        self.receipt, self.outcome = "", "done"
         self.looked = 0  # for the receipt
         self.seen_waiting = 0
         self.waiting = False
@@ -40,11 +41,11 @@ class Monitor:
         self.seen_waiting += 1
         return self.waiting
 
-    async def ended(self) -> str:
+    async def ended(self) -> tuple[str, str]:
         self.looked += 1
         if self.broken:
             raise StateError("the cluster does not answer")
-        return self.receipt
+        return self.receipt, self.outcome
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -140,3 +141,78 @@ async def test_begun_again_it_knows_of_the_outstanding_one() -> None:
 def test_whose_events_are_being_dealt_with(outstanding: str, busy: set[str]) -> None:
     assert busy_consumers({"outstanding": outstanding}) == busy
     assert busy_consumers({}) == set()
+
+# -- announcements ------------------------------------------------------------------------------------------------------
+
+
+def looks(monitor: Monitor, announcements: Announcements, timeout: float = 600.0) -> Checks:
+    def ask() -> str:
+        announcements.asked()
+        return monitor.ask()
+
+    return Checks(
+        0.001,
+        timeout,
+        ask=ask,
+        waits=monitor.waits,
+        ended=monitor.ended,
+        wanted=announcements.wanted,
+        settled=announcements.settled,
+    )
+
+
+@pytest.fixture
+def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+
+
+async def test_announcements_are_looked_at_once_for_many_changes(_no_delays: None) -> None:
+    monitor, announcements = Monitor(), Announcements()
+
+    async def play() -> None:
+        for _unused in range(LOOKS):
+            await asyncio.sleep(0.001)
+        assert monitor.asked == []
+        assert not announcements.pending
+        for _unused in range(3):
+            announcements.changed()
+        await until(lambda: monitor.looked >= LOOKS)
+        announcements.changed()  # while one looks
+        before = monitor.looked
+        await until(lambda: monitor.looked >= before + LOOKS)
+        assert monitor.asked == ["uuid-0"]
+        monitor.receipt = "uuid-0"
+        await until(lambda: len(monitor.asked) == 2)
+        assert announcements.pending
+        monitor.receipt = "uuid-1"
+        await until(lambda: not announcements.pending)
+        before = monitor.looked
+        for _unused in range(LOOKS):
+            await asyncio.sleep(0.001)
+        assert monitor.looked == before  # nothing is waited for, so nothing is read
+        assert len(monitor.asked) == 2
+
+    await run(looks(monitor, announcements), play)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_look_that_failed_or_is_lost_is_done_again(_no_delays: None, lost: bool) -> None:
+    monitor, announcements = Monitor(), Announcements()
+
+    async def play() -> None:
+        announcements.changed()
+        await until(lambda: len(monitor.asked) == 1)
+        if not lost:
+            monitor.receipt, monitor.outcome = "uuid-0", "failed"
+        await until(lambda: len(monitor.asked) == 2)
+        assert announcements.pending
+
+    await run(looks(monitor, announcements, 0.01 if lost else 600.0), play)
+
+
+async def test_changes_of_a_few_seconds_wait_for_each_other() -> None:
+    announcements = Announcements()
+    announcements.changed()
+    assert not announcements.wanted()
+    assert announcements.pending

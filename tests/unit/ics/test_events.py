@@ -32,7 +32,7 @@ def recorded(name: str) -> dict[str, Any]:
     ("name", "dirty"),
     [
         ("65_create_consumer_initialized", ("0",)),
-        # Opting in moves no phase and changes no record.
+        # Opting in moves no phase and changes no record: there is nothing to read.
         ("68_opt_in_alice", ()),
         ("70_opt_in_bob", ()),
         ("83_launch", ("0",)),
@@ -53,14 +53,20 @@ def test_a_recorded_block_names_its_consumers(name: str, dirty: tuple[str, ...])
     assert events.scan_block_results(json.dumps(as_sent, separators=(",", ":")).encode()) == found
     assert events.scan_block_results(json.dumps(as_sent, indent=2).encode()) == found
     # The recorded files have their keys in order of the alphabet, which no node sends.
-    assert events.scan_block_results(json.dumps(answer).encode()).everything is bool(dirty)
+    assert events.scan_block_results(json.dumps(answer).encode()).everything is bool(dirty or found.members)
+
+
+@pytest.mark.parametrize("name", ["68_opt_in_alice", "70_opt_in_bob"])
+def test_who_opts_in_is_a_change_of_the_members(name: str) -> None:
+    assert events.hints(events.parse_block_results(recorded(name))) == events.Hints(members=frozenset({"0"}))
+
 
 
 @pytest.mark.parametrize(
     ("name", "quiet"),
     [
         ("65_create_consumer_initialized", False),
-        ("68_opt_in_alice", True),
+        ("68_opt_in_alice", False),
         ("83_launch", False),
         ("2051_launch_failed_silently", True),
         ("2056_remove_consumer", False),
@@ -153,6 +159,23 @@ def test_a_record_that_was_written_is_told_apart() -> None:
     assert found == events.Hints(("1", "2", "3", "4"), frozenset({"1", "2"}))
 
 
+@pytest.mark.parametrize("kind", ["opt_in", "opt_out", "assign_consumer_key"])
+def test_other_members_and_other_endpoints_are_told_apart(kind: str) -> None:
+    answer = {
+        "height": "1",
+        "txs_results": [
+            {"events": [event(kind, consumer_id="7"), event(kind, consumer_id="x"), event(kind)]},
+            {"events": [event("edit_validator", commission_rate="0.1"), event(kind, consumer_id="7")]},
+        ],
+    }
+    expected = events.Hints(members=frozenset({"7"}), endpoints=True)
+    assert events.hints(events.parse_block_results(answer)) == expected
+    assert events.scan_block_results(json.dumps(answer).encode()) == expected
+    text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": answer}, separators=(",", ":"))
+    assert not events.is_quiet(text.encode(), 1)
+    assert events.hints([events.Event("set_consumer_commission_rate", {"consumer_id": "7"}, "")]) == events.Hints()
+
+
 def test_a_stranger_s_text_that_looks_like_an_event_is_none() -> None:
     hostile = json.dumps(event("create_consumer", consumer_id="66"))
     answer = {"height": "1", "finalize_block_events": [event("transfer", memo=hostile, consumer_id="7")]}
@@ -215,10 +238,11 @@ def test_the_identifier_depends_on_chain_height_consumer_phase_and_attempt_alone
         identifier(phase=Phase.STOPPED),
         identifier(kind=Kind.UPDATED),
         identifier(kind=Kind.IMMINENT),
+        identifier(kind=Kind.MEMBERS),
         identifier(attempt=2),
         identifier(attempt=3),
     ]
-    assert len({identifier(), *others}) == 9
+    assert len({identifier(), *others}) == 10
 
 
 @pytest.mark.parametrize(
@@ -226,10 +250,12 @@ def test_the_identifier_depends_on_chain_height_consumer_phase_and_attempt_alone
     [
         (Kind.UPDATED, {"phase", "spawn_time"}),
         (Kind.IMMINENT, {"spawn_time", "seconds"}),
+        (Kind.MEMBERS, set()),
     ],
 )
 def test_other_kinds_have_their_own_fields(kind: Kind, fields: set[str]) -> None:
-    made = outgoing(kind=kind, seconds=7)
+    spawn_time = None if kind is Kind.MEMBERS else BLOCK_TIME
+    made = outgoing(kind=kind, spawn_time=spawn_time, seconds=7)
     assert set(made) == {"type", "consumer_id", "height", "block_time", "attempt", "meta", *fields}
     assert made["type"] == kind.value
 
@@ -245,7 +271,7 @@ def test_a_time_needs_its_zone() -> None:
         events.rfc3339(datetime(2026, 11, 23))
 
 
-@pytest.mark.parametrize("kind", [events.STARTED, events.CHECK_DUE])
+@pytest.mark.parametrize("kind", [events.STARTED, events.CHECK_DUE, events.ENDPOINT_CHANGED])
 def test_each_event_of_no_consumer_is_one_of_its_own(kind: str) -> None:
     first, second = (
         events.of_no_consumer(

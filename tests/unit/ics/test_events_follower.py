@@ -57,6 +57,17 @@ def test_an_overdue_launch_is_looked_at_less_and_less_often() -> None:
     assert next_reading(at(100), at(221)) == at(251)
 
 
+def test_other_members_are_told_of_launched_consumers_alone() -> None:
+    follower = Follower()
+    assert not follower.has_launched()
+    phases = {"1": Phase.REGISTERED, "2": Phase.INITIALIZED, "3": Phase.LAUNCHED, "4": Phase.STOPPED, "11": Phase.LAUNCHED}
+    follower.observe([ConsumerState(name, phase) for name, phase in phases.items()], block(1))
+    assert follower.has_launched()
+    changes = follower.members_changed([*phases, "99"], block(2))
+    assert kinds(changes) == [("3", Kind.MEMBERS), ("11", Kind.MEMBERS)]
+    assert {change.block.height for change in changes} == {2}
+
+
 def test_a_moved_spawn_time_is_an_update_and_moves_the_reading() -> None:
     follower = Follower()
     follower.observe([ConsumerState("1", Phase.INITIALIZED, at(10), "a")], block(1))

@@ -144,6 +144,10 @@ notes:
   - "C(consumer_updated) tells that the record of a consumer changed in the same phase. It has C(consumer_id), C(phase), C(height), C(block_time), C(attempt)
     and perhaps C(spawn_time)."
   - "C(spawn_imminent) has C(consumer_id), C(spawn_time), C(seconds) of block time left, C(height), C(block_time) and C(attempt). It is sent once."
+  - "C(membership_changed) tells that a validator of a launched consumer opted in or out or has another key there. It has C(consumer_id), C(height),
+    C(block_time) and C(attempt). Those of blocks that could not be read one by one are missed: a C(check_due) has to find what matters of them."
+  - "C(endpoint_changed) has C(height) and C(block_time). Validators may announce another endpoint than before. It needs a store and a launched consumer, comes
+    once for all changes within a few seconds, and not again before the document C(endpoints) of the store holds the receipt of the last one."
   - "C(started) has C(height) and C(block_time). It follows the first complete reading of all consumers after a start."
   - "C(check_due) has C(height) and C(block_time). The first one follows C(started) after O(check_interval)."
   - "All have C(meta.uuid). It is the same when the same change is found again after a restart, and another for each further attempt."
