@@ -47,7 +47,7 @@ class Facts:
     """What is known when the node of a launched consumer is to be started. Public keys in base64, empty for none; powers are votes.
 
     ``initial_key`` is this validator's key in the chain's initial set (empty: not a member), ``assigned_key`` the key assigned to it on
-    the provider by now. ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
+    the provider by now, ``opted_in`` whether it takes part by now. ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
     ``recorded_key`` and ``recorded_volume`` are what signed here before. ``same_key_chains`` maps the other consumers that are signed
     with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does. ``age`` is how
     many seconds of block time ago the chain launched; ``sighting`` counts for a chain that was never signed from here.
@@ -73,6 +73,12 @@ class Facts:
     same_key_chains: Mapping[str, str] = field(default_factory=dict)
     age: float = 0.0
     sighting: Sighting = Sighting.UNKNOWN
+    opted_in: bool = False
+
+    @property
+    def joins_late(self) -> bool:
+        """Tell whether the validator takes part now and did not at the launch, as far as that is known."""
+        return self.opted_in and not self.initial_key
 
 
 @dataclass(frozen=True)
@@ -95,17 +101,22 @@ def decide(facts: Facts, check_height: int) -> Decision:
     out = _reasons_for_no_node(facts)
     if out:
         return Decision(Mode.STAY_OUT, tuple(out))
-    # The chain launched with the provider's own key: the validator came late with one for this chain.
-    late = facts.initial_key == facts.provider_key and not facts.assigned_key and not facts.remote_signer
+    # Without a key for this chain the provider's own one counts: the validator came late with one.
+    with_providers = facts.initial_key == facts.provider_key or facts.joins_late
+    late = with_providers and not facts.assigned_key and not facts.remote_signer
     follow = _reasons_not_to_sign(facts)
     if follow:
         return Decision(Mode.FOLLOW, tuple(follow), assign_key=late and not facts.held_key)
     if _is_late(facts) and facts.sighting is not Sighting.NOBODY:
-        return _watched(facts)
+        return _watched(facts, late)
     if facts.initial_key == facts.held_key:
         reason = "the validator is in the initial set of the chain with the key held here"
+    elif facts.joins_late and facts.assigned_key == facts.held_key:
+        reason = "the validator joined the chain late with the key held here: the node signs once a validator set change puts it in"
     elif facts.assigned_key == facts.held_key:
         reason = "the key held here was assigned after the launch: the node signs once the chain has heard of that by a validator set change"
+    elif facts.joins_late:
+        reason = "the validator joins the chain late: the key held here is assigned, and the node signs once a validator set change puts it in"
     else:
         reason = (
             "the chain launched with the validator's provider key, which never leaves the provider: the key held here is assigned, and "
@@ -129,17 +140,17 @@ def _is_late(facts: Facts) -> bool:
     return not facts.remote_signer and not signed_here and facts.age > LATE_SECONDS and not alone
 
 
-def _watched(facts: Facts) -> Decision:
+def _watched(facts: Facts, assign_key: bool) -> Decision:
     if facts.sighting is Sighting.SOMEBODY:
         reason = (
             "another node signs the chain with the key held here: stop it and move its volume here, or assign a new key"
         )
-        return Decision(Mode.FOLLOW, (reason,))
+        return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key)
     reason = (
         f"the chain launched {facts.age:.0f} s ago and was never signed from here: the node follows it until it has seen that nobody else "
         "signs with the key held here"
     )
-    return Decision(Mode.FOLLOW, (reason,), watch=True)
+    return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
 
 
 def fence_name(public_key: str, chain_id: str) -> str:
@@ -156,8 +167,8 @@ def _reasons_for_no_node(facts: Facts) -> list[str]:
     reasons = []
     if facts.chain_id == facts.provider_chain_id:
         reasons.append("its chain_id is the provider's own: what is signed for one would count on the other")
-    if not facts.initial_key and not facts.assigned_key and not facts.started_before:
-        reasons.append("the validator is not in the chain's initial set")
+    if not facts.initial_key and not facts.assigned_key and not facts.started_before and not facts.opted_in:
+        reasons.append("the validator is not in the chain's initial set and has not opted in since")
     if not facts.has_node_key:
         reasons.append("the P2P identity is missing: there is no Secret node-key in the monitor's namespace")
     if not facts.volume:

@@ -58,7 +58,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     )
     launcher = Launcher(client, cluster, owner)
     result.update(launcher.start(consumer))
-    if result.get("watching") and params["watch_timeout"] > 0 and not check_mode:
+    # A key that has yet to be assigned comes first: until then the provider's own one would be put into the chain's set.
+    if result.get("watching") and not result.get("assign_key") and params["watch_timeout"] > 0 and not check_mode:
         namespace = consumer_namespace(validator, consumer_id)
         sighting = watch(cluster, namespace, result["consensus_public_key"], params["watch_timeout"])
         result.update(launcher.start(consumer, sighting), changed=True)

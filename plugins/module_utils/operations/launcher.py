@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,7 +36,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import nod
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import Signer, StagedSettings
-from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers, peers_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_genesis import build
@@ -89,9 +89,10 @@ class Launcher:
             return {"changed": False, "launched": True, "staged": False, "missing": place.missing}
         staged = StagedSettings.parse(place.settings)
         launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
+        members = members_of(self._client, consumer.consumer_id, self._validators)
         held = staged.remote_signer_public_key or place.held_key
         fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
-        facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting)
+        facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting, members)
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
             "launched": True,
@@ -102,7 +103,8 @@ class Launcher:
             "watching": decision.watch,
         }
         if decision.mode is signing.Mode.STAY_OUT:
-            stay_out = {"decision": "stay_out", "reason": decision.reasons[0], "phase": "launched"}
+            refusal = {"launch_refused": "true", "phase": "launched"}
+            stay_out = {"decision": "stay_out", "reason": decision.reasons[0], **refusal}
             changes.append(self._remember(place, stay_out))
             return {**result, **merge_changes(changes)}
 
@@ -110,7 +112,8 @@ class Launcher:
         if decision.mode is signing.Mode.SIGN:
             signer = Signer.REMOTE if facts.remote_signer else Signer.LOCAL
         genesis_hash, written = self._genesis(place, launch, staged)
-        found = self._peers(consumer)
+        # The validators that have opted in by now, with what they announce now.
+        found = peers_of(members, consumer.chain_id, self._owner.operator_address)
         start = node_settings.StartSettings(
             owner_mark=signing.owner_mark(consumer.consumer_id, consumer.chain_id),
             volume=place.volume,
@@ -187,10 +190,11 @@ class Launcher:
         held: str,
         holder: str,
         sighting: signing.Sighting,
+        members: Sequence[Validator],
     ) -> signing.Facts:
         own = self._own()
-        members = launch.validators if launch else ()
-        mine = next((member for member in members if member.operator_address == own.operator_address), None)
+        initial = launch.validators if launch else ()
+        mine = next((member for member in initial if member.operator_address == own.operator_address), None)
         memory = place.memory
         spawned = consumer.spawn_time or self._block_time
         return signing.Facts(
@@ -207,13 +211,14 @@ class Launcher:
             recorded_volume=memory.get("volume", ""),
             fence_holder=holder,
             own_power=mine.power if mine else 0,
-            total_power=sum(member.power for member in members),
+            total_power=sum(member.power for member in initial),
             started_before=place.genesis is not None,
             recorded_check=_number(memory.get("double_sign_check_height", "")),
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
             age=(self._block_time - spawned).total_seconds(),
             sighting=sighting,
+            opted_in=own in members,
         )
 
     def _twins(self, place: Place, held: str) -> dict[str, str]:
@@ -223,11 +228,6 @@ class Launcher:
             with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
                 twins[other] = self._client.consumer(other).chain_id
         return twins
-
-    def _peers(self, consumer: Consumer) -> Peers:
-        """The validators that have opted in by now, with what they announce now."""
-        members = members_of(self._client, consumer.consumer_id, self._validators)
-        return peers_of(members, consumer.chain_id, self._owner.operator_address)
 
     # -- what is written ---------------------------------------------------------------------------------------------------
 
@@ -294,6 +294,7 @@ def _memory(
         "decision": "opt_in",
         "phase": "launched",
         "launch_failed": "false",
+        "launch_refused": "false",
         "genesis_hash": genesis_hash,
         "node_mode": decision.mode.value,
         "node_reasons": json.dumps(list(decision.reasons)),

@@ -110,6 +110,37 @@ def test_a_chain_that_launched_with_the_providers_key_is_signed_with_an_own_one_
     assert not again.assign_key
 
 
+JOINED = replace(FIRST_START, initial_key="", opted_in=True, own_power=0, age=500.0)
+
+
+def test_who_joins_late_follows_watches_and_then_holds_the_key() -> None:
+    watching = decide(JOINED, 10)
+    assert (watching.mode, watching.watch, watching.assign_key) == (Mode.FOLLOW, True, False)
+    joined = decide(replace(JOINED, sighting=Sighting.NOBODY), 10)
+    assert joined.mode is Mode.SIGN
+    assert joined.double_sign_check_height == 10
+    assert "joined the chain late" in joined.reasons[0]
+    assert decide(replace(JOINED, assigned_key="OTHER"), 10).mode is Mode.FOLLOW
+
+
+@pytest.mark.parametrize("held", ["", "OWN"])
+def test_who_joins_late_without_a_key_of_his_own_gets_one_first(held: str) -> None:
+    decision = decide(replace(JOINED, assigned_key="", held_key=held), 10)
+    assert decision.mode is Mode.FOLLOW
+    assert decision.assign_key
+    watched = decide(replace(JOINED, assigned_key="", sighting=Sighting.NOBODY), 10)
+    assert (watched.mode, watched.assign_key) == (Mode.SIGN, True)
+    assert "joins the chain late" in watched.reasons[0]
+    # Whoever left again needs none.
+    assert not decide(replace(JOINED, assigned_key="", started_before=True, opted_in=False), 10).assign_key
+
+
+def test_who_left_and_joins_again_signs_on_his_old_volume() -> None:
+    assert decide(replace(RESTART, initial_key="", opted_in=True, age=500.0), 10).mode is Mode.SIGN
+    other = replace(RESTART, initial_key="", opted_in=True, age=500.0, volume="volume-2", fence_holder="")
+    assert decide(other, 10).mode is Mode.FOLLOW
+
+
 def test_a_new_key_may_sign_on_a_new_volume() -> None:
     rotated = replace(RESTART, held_key="NEW", assigned_key="NEW", volume="volume-2", fence_holder="")
     assert decide(rotated, 10).mode is Mode.SIGN
@@ -183,6 +214,7 @@ VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
         own_power=st.sampled_from([0, 1]),
         total_power=st.just(3),
         age=st.sampled_from([0.0, 1000.0]),
+        opted_in=st.booleans(),
         sighting=st.sampled_from(Sighting),
     )
 )
