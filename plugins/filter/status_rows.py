@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import TRUE, from_text, summary
 from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Past
 
@@ -141,6 +142,7 @@ def status_rows(
                 "node": _ready(node),
                 "height": height_of.get(node["metadata"]["namespace"]) if node else None,
                 "health": _health(data, _moment(now)),
+                "in_set_since": data.get(PROMOTED) if data.get(PROMOTED) != "0" else None,
                 "genesis_hash": data.get("genesis_hash"),
                 "genesis": (data.get("genesis_hash") or "")[:12] or None,
                 "event": event,

@@ -14,6 +14,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ask_all import
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import Pod, Seen
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
 from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess, Rpc
@@ -23,6 +24,8 @@ SIGNED = 2  # BlockIDFlagCommit: the validator signed this very block
 AT_ONCE = 8  # nodes
 NODE_SECONDS = 20.0  # for one node
 ASK_SECONDS = 12.0  # of them for its RPC
+
+PAGE = 100  # validators that a node tells at once
 
 VOLUME = "data"
 # What a node needs besides its volume and its StatefulSet, by kind.
@@ -51,7 +54,8 @@ def look(
             problems[consumer_id] = str(error)
 
     def question(consumer_id: str) -> Seen:
-        return _ask(NodeAccess(cluster, consumer_namespace(validator, consumer_id)), seen[consumer_id], commits)
+        node = NodeAccess(cluster, consumer_namespace(validator, consumer_id))
+        return _ask(node, seen[consumer_id], commits, memories[consumer_id].get(PROMOTED, ""))
 
     running = [consumer_id for consumer_id, found in seen.items() if found.may_be_asked]
     # The consumer_id is bound now, each question to its own.
@@ -117,7 +121,7 @@ def _line(text: object) -> str:
     return " ".join(str(text or "").split())
 
 
-def _ask(node: NodeAccess, seen: Seen, commits: int) -> Seen:
+def _ask(node: NodeAccess, seen: Seen, commits: int, promoted_height: str) -> Seen:
     """Ask a node and look at its volume. Never raises: what cannot be asked stays None, and the problem says why."""
     try:
         with node.conversation(ASK_SECONDS) as rpc:
@@ -126,10 +130,51 @@ def _ask(node: NodeAccess, seen: Seen, commits: int) -> Seen:
         seen = replace(seen, problem=str(error), silent=True)
     except (ClusterError, QueryFailed, KeyError, TypeError, ValueError) as error:
         seen = replace(seen, problem=f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error))
+    seen = replace(seen, promoted_height=_promoted_height(node, seen, promoted_height))
     try:
         return replace(seen, disk=node.disk_usage(HOME))
     except ClusterError:
         return seen
+
+
+def _promoted_height(node: NodeAccess, seen: Seen, known: str) -> int | None:
+    """Return since which height the chain's set holds the node's key. What is known is not looked for again while it does."""
+    if not seen.in_validator_set:
+        return None if seen.in_validator_set is None else 0
+    if known.isascii() and known.isdigit() and int(known) > 0:
+        return int(known)
+    try:
+        with node.conversation(ASK_SECONDS) as rpc:
+            return _find_promotion(rpc)
+    except (ClusterError, NodeSilent, QueryFailed, KeyError, TypeError, ValueError):
+        return None  # found at another look
+
+
+def _find_promotion(rpc: Rpc) -> int:
+    """Halve the blocks that the node has between one whose set does not hold its key and the newest, whose set does."""
+    status = rpc("status")
+    own = str(status["validator_info"]["address"])
+    low, high = int(status["sync_info"]["earliest_block_height"]), int(status["sync_info"]["latest_block_height"])
+    if _is_in_set(rpc, own, low):
+        return low
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _is_in_set(rpc, own, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _is_in_set(rpc: Rpc, address: str, height: int) -> bool:
+    page = total = 0
+    while page * PAGE < total or page == 0:
+        page += 1
+        found = rpc(f"validators?height={height}&page={page}&per_page={PAGE}")
+        if any(entry["address"] == address for entry in found["validators"]):
+            return True
+        total = int(found["total"])
+    return False
 
 
 def _answers(rpc: Rpc, seen: Seen, commits: int) -> Seen:

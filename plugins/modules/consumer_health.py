@@ -17,6 +17,8 @@ description:
   - With O(repair=safe) it restarts a node that hangs, that stands still while its peers do not, or that has lost all its peers. A restart
     deletes the pod with its grace period; the next one comes when the kubelet has said that it is gone, on the same volume with the same sign state.
     When and why is kept with the consumer before it is done.
+  - With O(operator_address) it asks the provider for which consumers the validator has to run a node, and names in RV(joining) those of them that are
+    launched and never had one here, and in RV(unwanted) those whose node is not asked for any more.
   - Objects that somebody removed are named in RV(converge); the role C(consumer) makes them again.
   - Never removes a pod by force, a volume, a sign state or a key, and never starts a node that was scaled to 0.
 extends_documentation_fragment:
@@ -35,6 +37,9 @@ options:
     required: true
   monitor_namespace:
     description: Namespace of the monitor. The default is O(validator) followed by C(-monitor).
+    type: str
+  operator_address:
+    description: The validator's operator address. Without it, nobody is told to join or to leave.
     type: str
   fence_namespace:
     description: Namespace of the fences. The default is O(monitor_namespace).
@@ -94,6 +99,18 @@ converge:
   returned: success
 watching:
   description: The consumers whose node only follows until their launch, run again, has seen that nobody else signs with its key.
+  type: list
+  elements: str
+  returned: success
+joining:
+  description: The launched consumers that the validator has to validate and that never had a node here, as after a late opt-in. Launching is for the caller.
+  type: list
+  elements: str
+  returned: success
+unwanted:
+  description:
+    - The launched consumers that the validator has left and that neither the provider nor the chain's own validator set asks for any more, whose node
+      runs. Stopping it is for the caller.
   type: list
   elements: str
   returned: success

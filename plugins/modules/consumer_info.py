@@ -209,6 +209,10 @@ consumers:
           type: list
           elements: dict
           returned: always
+        promoted_height:
+          description: Since which height of its chain the validator set holds the node's key; none while it does not, or is not known to.
+          type: int
+          returned: always
         repair:
           description:
             - The monitor's last repair of it, with C(at), C(action), C(reason) and C(count), the number of repairs since it was well. None when there was none.

@@ -213,12 +213,13 @@ class Place:
         client.close()
         return consumer_id
 
-    def opt_in(self, consumer_id: str) -> None:
-        """Opt in with an own key, as the monitor does."""
+    def opt_in(self, consumer_id: str, state: str = "present") -> None:
+        """Opt in with an own key, as the monitor does, or out again."""
         params = {
             "provider_rpc_url": [self.node.url],
             "mnemonic": self.node.mnemonic,
             "consumer_id": consumer_id,
+            "state": state,
             "key_namespace": MONITOR,
             "key_secret": f"consumer-{consumer_id}-key",
             "kubeconfig": str(self.server.kubeconfig),

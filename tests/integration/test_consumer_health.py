@@ -196,6 +196,7 @@ def test_a_node_that_is_well_costs_one_write(
     assert info["health"][0]["conditions"] == first["conditions"]
     shown = run(place, consumer_info, state_namespace=MONITOR)["consumers"][0]["node"]
     assert shown["conditions"] == first["conditions"]
+    assert shown["promoted_height"] == 1  # the chain began with its key
     assert shown["repair"] is None
 
 
@@ -379,3 +380,44 @@ def test_the_monitor_may_not_remove_what_it_did_not_archive(place: MonitorPlace,
     with pytest.raises(ClusterError, match="not archived"):
         place.monitor_cluster.delete("Secret", key, MONITOR)
     assert place.get("Secret", key, MONITOR) is not None
+
+
+def test_a_member_without_a_node_is_found_and_joins_late(place: MonitorPlace, consumer_id: str) -> None:
+    """It opted in without its monitor. What it leaves is kept until the provider does not ask for it any more."""
+    late = place.create_consumer(spawn_in=8, chain_id="late-1")
+    place.opt_in(late)
+    place.await_launch(late)
+    operator = {"operator_address": place.operator}
+    assert run(place, consumer_health)["joining"] == []  # it has not said who it is
+    found = run(place, consumer_health, **operator)
+    assert (found["joining"], found["unwanted"], found["problems"]) == ([late], [], [])
+
+    event = str(uuid.uuid4())
+    place.run_playbook("consumer_membership_changed", consumer_id=late, event_uuid=event, consumer_launch_timeout=0)
+    remembered = place.memory(late)
+    assert (remembered["event_uuid"], remembered["event_outcome"]) == (event, "done")
+    assert (remembered["decision"], remembered["node_mode"]) == ("opt_in", "sign")
+    assert int(remembered["p2p_port"]) > 0
+    started = place.get("StatefulSet", "node", f"{VALIDATOR}-consumer-{late}", "apps/v1")
+    assert started is not None
+    assert started["spec"]["replicas"] == 1
+    before = place.versions(late)
+    place.run_playbook("consumer_membership_changed", consumer_id=late, consumer_launch_timeout=0)
+    after = place.versions(late)
+    assert {name for name in after if after[name] != before.get(name)} <= {f"ConfigMap {MONITOR}/consumer-{late}"}
+    assert run(place, consumer_health, **operator)["joining"] == []
+
+    place.opt_in(late, state="absent")
+    place.cluster.merge(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"consumer-{late}", "namespace": MONITOR},
+            "data": {"node_mode": "follow"},  # its chain never counts on such a node
+        }
+    )
+    place.run_playbook("consumer_membership_changed", consumer_id=late)
+    assert run(place, consumer_health, **operator)["unwanted"] == []  # not before the provider's next epoch
+    started = place.get("StatefulSet", "node", f"{VALIDATOR}-consumer-{late}", "apps/v1")
+    assert started is not None
+    assert started["spec"]["replicas"] == 1

@@ -20,7 +20,9 @@ RULEBOOK = yaml.safe_load((ROOT / "extensions/eda/rulebooks/monitor.yml").read_t
 (RULESET,) = RULEBOOK
 RULES = RULESET["rules"]
 WITH_RECEIPT = [
-    rule for rule in RULES if "phase_changed" in rule["condition"] or "consumer_updated" in rule["condition"]
+    rule
+    for rule in RULES
+    if any(kind in rule["condition"] for kind in ("phase_changed", "consumer_updated", "membership_changed"))
 ]
 # What an event carries, as the event source documents it.
 FIELDS = ("event.consumer_id", "event.height", "event.previous_phase", "event.meta.uuid", "event.attempt")

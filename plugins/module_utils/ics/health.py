@@ -42,7 +42,8 @@ class Seen:
     there, ``volume`` tells of the one with its data.
 
     ``signed`` and ``commits`` count the newest commits with the own signature and all of them; ``in_validator_set`` whether the chain's
-    present set holds the node's key. ``peers_height`` is the highest block of a peer, asked for only when the own one is old. ``disk`` is
+    present set holds the node's key, ``promoted_height`` since which height it does (0: it does not). ``peers_height``
+    is the highest block of a peer, asked for only when the own one is old. ``disk`` is
     the used part of its volume, 0 to 1. ``problem`` is why it could not be asked, ``silent`` whether it was reached and gave no answer.
     """
 
@@ -61,6 +62,7 @@ class Seen:
     peers_height: int | None = None
     validators: int | None = None
     in_validator_set: bool | None = None
+    promoted_height: int | None = None
     signed: int | None = None
     commits: int | None = None
     disk: float | None = None

@@ -47,7 +47,8 @@ class Facts:
     """What is known when the node of a launched consumer is to be started. Public keys in base64, empty for none; powers are votes.
 
     ``initial_key`` is this validator's key in the chain's initial set (empty: not a member), ``assigned_key`` the key assigned to it on
-    the provider by now, ``opted_in`` whether it takes part by now. ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
+    the provider by now, ``opted_in`` whether it takes part by now.
+    ``held_key`` is the public half of the key that the monitor holds, or that its remote signer is said to hold.
     ``recorded_key`` and ``recorded_volume`` are what signed here before. ``same_key_chains`` maps the other consumers that are signed
     with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does. ``age`` is how
     many seconds of block time ago the chain launched; ``sighting`` counts for a chain that was never signed from here.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
@@ -24,7 +25,7 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.c
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import (
     busy_consumers,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import memory, repair
+from ansible_collections.interchain.security.plugins.module_utils.ics import duty, memory, repair
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
     Condition,
     Seen,
@@ -47,11 +48,13 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     consumer_leftovers_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import ID_LABEL
+from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,
     **consumer_health_info.ARGUMENT_SPEC,
+    "operator_address": {"type": "str"},
     "fence_namespace": {"type": "str"},
     "repair": {"type": "str", "choices": ["safe", "report"], "default": "report"},
     "repair_after": {"type": "int", "default": 180},
@@ -99,10 +102,33 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     phases = {name: memory.parse(name, wanted[name]).phase for name in seen}
     busy = busy_consumers((work.cluster.get("ConfigMap", CURSOR, monitor) or {}).get("data") or {})
     leftovers: list[dict[str, str]] = []
+    joining: list[str] = []
+    unwanted: list[str] = []
     try:
         client = connection.provider_client(params)
         phase = functools.cache(lambda consumer_id: consumer_leftovers_info.phase_of(client, consumer_id))
         phases = {name: phase(name) for name in seen}
+        if params["operator_address"] is not None:
+            own = _own_address(client, params["operator_address"])
+            duties = set(client.has_to_validate(own))
+            # A look at one consumer is part of what its own event does.
+            left_alone = busy if params["consumer_id"] is None else set()
+            joining = [
+                name
+                for name in sorted(duties, key=int)
+                if params["consumer_id"] in (None, name)
+                and name not in left_alone
+                and duty.joins(documents.get(name, {}))
+                and phase(name) is Phase.LAUNCHED
+            ]
+            unwanted = [
+                name
+                for name, found in seen.items()
+                if name not in duties | left_alone
+                and phases[name] is Phase.LAUNCHED
+                and duty.may_end(found)
+                and own not in client.opted_in(name)
+            ]
         if params["consumer_id"] is None:
             fences = params["fence_namespace"] or monitor
             holdings = consumer_leftovers_info.held(work.cluster, validator, monitor, fences)
@@ -123,7 +149,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         decision = repair.decide(found, conditions, past, limits) if may else Repair(Action.NOTHING)
         acts = params["repair"] == "safe" and decision.action is not Action.NOTHING
         try:
-            _keep(work, name, before, conditions, past)
+            _keep(work, name, before, conditions, past, duty.promotion(found, remembered))
             if acts:
                 _repair(work, name, found, decision, past)
         except ClusterError as error:
@@ -142,17 +168,32 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "leftovers": leftovers,
         "converge": converge,
         "watching": watching,
+        "joining": joining,
+        "unwanted": unwanted,
         "problems": problems,
     }
 
 
+def _own_address(client: ProviderClient, operator_address: str) -> str:
+    for validator in client.validators():
+        if validator.operator_address == operator_address:
+            return consensus_address(validator)
+    raise InvalidInput(f"operator_address: {operator_address[:80]} is no validator of the provider chain")
+
+
 def _keep(
-    work: Work, consumer_id: str, before: Sequence[Condition], conditions: Sequence[Condition], past: Past
+    work: Work,
+    consumer_id: str,
+    before: Sequence[Condition],
+    conditions: Sequence[Condition],
+    past: Past,
+    promoted: Mapping[str, str],
 ) -> None:
     """Write what is other than it was. A node that stays as it is costs no write."""
     data = {} if list(before) == list(conditions) else {"conditions": to_text(conditions)}
     if past.count and repair.cured(conditions):
         data["repair_count"] = "0"
+    data |= promoted
     if data:
         work.remember(consumer_id, data)
 

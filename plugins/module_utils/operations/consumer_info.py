@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
 from ansible_collections.interchain.security.plugins.module_utils.ics import memory, receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import as_results, from_text
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
@@ -84,6 +85,7 @@ def _node(document: Mapping[str, str]) -> dict[str, Any] | None:
         "mode": document["node_mode"],
         "reasons": _list(document.get("node_reasons", "")),
         "conditions": as_results(from_text(document.get("conditions", ""))),
+        "promoted_height": _height(document.get(PROMOTED, "")),
         "repair": _repair(Past.parse(document)),
     }
 
@@ -93,6 +95,10 @@ def _repair(past: Past) -> dict[str, Any] | None:
     if past.at is None:
         return None
     return {"at": receipt.moment(past.at), "action": past.action, "reason": past.reason, "count": past.count}
+
+
+def _height(text: str) -> int | None:
+    return int(text) or None if text.isascii() and text.isdigit() else None
 
 
 def _list(text: str) -> list[Any]:

@@ -12,7 +12,13 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, StateConflict
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
-from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, ENDPOINTS, KEYS, Outcome, Receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import (
+    CHECK,
+    ENDPOINTS,
+    KEYS,
+    Outcome,
+    Receipt,
+)
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 

@@ -38,6 +38,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import Signer, StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_genesis import build
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import (
@@ -303,6 +304,8 @@ def _memory(
     }
     if place.memory.get("decision") != "opt_in" or not place.memory.get("reason"):
         data["reason"] = decision.reasons[0]
+    if not place.memory.get("p2p_port"):  # of a validator that opted in elsewhere
+        data["p2p_port"] = str(ports_of(facts.chain_id).p2p)
     if signer is Signer.LOCAL:
         data.update(volume=place.volume, signing_key=facts.held_key)
     return data

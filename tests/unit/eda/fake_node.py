@@ -63,7 +63,12 @@ class FakeChain:
         return BlockHeader(self.chain_id, height, self.time(height), self.hash(height), self.hash(height - 1))
 
     def add(
-        self, changes: State | None = None, *, silent: bool = False, members: Iterable[str] = (), endpoints: bool = False
+        self,
+        changes: State | None = None,
+        *,
+        silent: bool = False,
+        members: Iterable[str] = (),
+        endpoints: bool = False,
     ) -> int:
         """Add a block with these changes, with an event for each unless silent; return its height."""
         changes = changes or {}

@@ -1097,7 +1097,9 @@ def test_a_failed_look_at_the_members_comes_again(tmp_path: Path) -> None:
 def test_what_looks_at_more_stands_for_both(older: Kind, newer: Kind, merged: Kind) -> None:
     previous = {Kind.PHASE: Phase.INITIALIZED}
     changes = [
-        Change(kind, "0", Phase.LAUNCHED, previous.get(kind, Phase.LAUNCHED), None, Block(height, FakeChain.time(height)))
+        Change(
+            kind, "0", Phase.LAUNCHED, previous.get(kind, Phase.LAUNCHED), None, Block(height, FakeChain.time(height))
+        )
         for height, kind in enumerate((older, newer), 1)
     ]
     found = deliveries.merged(*changes)

@@ -142,6 +142,7 @@ def test_whose_events_are_being_dealt_with(outstanding: str, busy: set[str]) -> 
     assert busy_consumers({"outstanding": outstanding}) == busy
     assert busy_consumers({}) == set()
 
+
 # -- announcements ------------------------------------------------------------------------------------------------------
 
 
@@ -162,12 +163,13 @@ def looks(monitor: Monitor, announcements: Announcements, timeout: float = 600.0
 
 
 @pytest.fixture
-def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
 
 
-async def test_announcements_are_looked_at_once_for_many_changes(_no_delays: None) -> None:
+@pytest.mark.usefixtures("no_delays")
+async def test_announcements_are_looked_at_once_for_many_changes() -> None:
     monitor, announcements = Monitor(), Announcements()
 
     async def play() -> None:
@@ -196,8 +198,9 @@ async def test_announcements_are_looked_at_once_for_many_changes(_no_delays: Non
     await run(looks(monitor, announcements), play)
 
 
+@pytest.mark.usefixtures("no_delays")
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_look_that_failed_or_is_lost_is_done_again(_no_delays: None, lost: bool) -> None:
+async def test_a_look_that_failed_or_is_lost_is_done_again(lost: bool) -> None:
     monitor, announcements = Monitor(), Announcements()
 
     async def play() -> None:

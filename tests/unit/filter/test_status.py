@@ -229,6 +229,13 @@ def test_the_first_thing_that_is_wrong_with_a_node(conditions: Any, health: str 
     assert (found["health"], found["reason"]) == (health, reason)
 
 
+@pytest.mark.parametrize(
+    ("kept", "shown"), [({}, None), ({"promoted_height": "0"}, None), ({"promoted_height": "12"}, "12")]
+)
+def test_since_when_a_chain_counts_on_its_node_is_shown(kept: dict[str, str], shown: str | None) -> None:
+    assert row(memory({"decision": "opt_in", **kept}))["in_set_since"] == shown
+
+
 def test_the_last_repair_is_shown() -> None:
     repaired = {"repair_at": "2026-11-23T11:55:00Z", "repair_action": "restart", "repair_reason": "it hung"}
     found = row(memory({"decision": "opt_in", "reason": "rank 1", **repaired}))

@@ -61,7 +61,6 @@ def test_who_opts_in_is_a_change_of_the_members(name: str) -> None:
     assert events.hints(events.parse_block_results(recorded(name))) == events.Hints(members=frozenset({"0"}))
 
 
-
 @pytest.mark.parametrize(
     ("name", "quiet"),
     [

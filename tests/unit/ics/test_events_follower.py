@@ -60,7 +60,13 @@ def test_an_overdue_launch_is_looked_at_less_and_less_often() -> None:
 def test_other_members_are_told_of_launched_consumers_alone() -> None:
     follower = Follower()
     assert not follower.has_launched()
-    phases = {"1": Phase.REGISTERED, "2": Phase.INITIALIZED, "3": Phase.LAUNCHED, "4": Phase.STOPPED, "11": Phase.LAUNCHED}
+    phases = {
+        "1": Phase.REGISTERED,
+        "2": Phase.INITIALIZED,
+        "3": Phase.LAUNCHED,
+        "4": Phase.STOPPED,
+        "11": Phase.LAUNCHED,
+    }
     follower.observe([ConsumerState(name, phase) for name, phase in phases.items()], block(1))
     assert follower.has_launched()
     changes = follower.members_changed([*phases, "99"], block(2))
