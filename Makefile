@@ -5,12 +5,12 @@ SHELL := /bin/bash
 
 TESTBED := .venv/bin/python -m tests.testbed
 # What the targets below take from the command line.
-export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
+export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_IDS CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
 .PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status logs \
 	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint \
-	check-consumers repair-consumer remove-leftovers clean
+	check-consumers repair-consumer update-node validator-endpoints check-endpoint-sync remove-leftovers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,15 @@ check-consumers: ## Look now whether a validator's consumer nodes are well, and 
 
 repair-consumer: ## Repair or start the node of a consumer at once (CONSUMER_ID=0 VALIDATOR=alice)
 	@scripts/devnet validator-playbook repair_consumer consumer_id
+
+update-node: ## Bring running nodes up to date, one after the other (VALIDATOR=alice; optional CONSUMER_ID=0 or CONSUMER_IDS=0,3)
+	@scripts/devnet validator-playbook update_consumer consumer_id consumer_ids
+
+validator-endpoints: ## Show what the validators announce, and what is wrong with it
+	@scripts/devnet playbook validator_endpoints
+
+check-endpoint-sync: ## Compare wanted, configured and connected peers of a validator's nodes; fails when they differ (VALIDATOR=alice)
+	@scripts/devnet validator-playbook check_endpoint_sync consumer_id
 
 remove-leftovers: ## Show what is left of consumers, remove what is named (VALIDATOR=alice; optional LEFTOVER_IDS=3,7, REMOVE_EXPIRED_KEYS=true)
 	@scripts/devnet validator-playbook remove_leftovers leftover_ids remove_expired_keys

@@ -84,23 +84,35 @@ class NodeAccess:
 
     def disk_usage(self, path: str) -> float:
         """Return which part of the volume at ``path`` is used, 0 to 1."""
+        output = self._run("df", "-P", "-k", path)
+        try:
+            used, free = (int(field) for field in output.splitlines()[-1].split()[2:4])
+        except (ValueError, IndexError) as error:
+            raise ClusterError(f"the volume of pod {self._where} cannot be looked at: {_reason(error)}") from error
+        return used / (used + free) if used + free else 0.0
+
+    def read_file(self, path: str) -> str:
+        """Return the text of a file in the pod."""
+        return self._run("cat", path)
+
+    def _run(self, *command: str) -> str:
+        """Return what a command in the container writes."""
         try:
             output = stream(
                 self._core.connect_get_namespaced_pod_exec,
                 self._pod,
                 self._namespace,
                 container=self._container,
-                command=["df", "-P", "-k", path],
+                command=list(command),
                 stdin=False,
                 stdout=True,
                 stderr=True,
                 tty=False,
                 _request_timeout=ANSWER_SECONDS,
             )
-            used, free = (int(field) for field in str(output).splitlines()[-1].split()[2:4])
-        except (kubernetes.client.ApiException, WebSocketException, OSError, ValueError, IndexError) as error:
-            raise ClusterError(f"the volume of pod {self._where} cannot be looked at: {_reason(error)}") from error
-        return used / (used + free) if used + free else 0.0
+        except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
+            raise ClusterError(f"{command[0]} cannot be run in pod {self._where}: {_reason(error)}") from error
+        return str(output)
 
 
 def _reason(error: Exception) -> str:

@@ -75,6 +75,10 @@ validators:
       description: The announced C(node), C(relayer) and C(p2p); empty text for what is absent.
       type: dict
       returned: always
+    endpoint_fault:
+      description: Why other validators' nodes cannot dial it; empty when they can.
+      type: str
+      returned: always
 height:
   description: The provider height that was read.
   type: int

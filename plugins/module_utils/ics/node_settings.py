@@ -108,3 +108,30 @@ def files(staged: StagedSettings, start: StartSettings) -> dict[str, str]:
         SIGNER_FILE: start.signer.value,
         VOLUME_FILE: start.volume,
     }
+
+
+def peers_in(config: str) -> tuple[str, ...]:
+    """Return the peers that a node's config.toml tells it to dial; InvalidInput when it cannot be read."""
+    listed = str((_read(config).get("p2p") or {}).get("persistent_peers") or "")
+    return tuple(filter(None, listed.split(",")))
+
+
+def with_peers(config: str, peers: Sequence[str]) -> str:
+    """Return a node's config.toml with other peers and everything else as it is; InvalidInput when it cannot be read."""
+    return tomli_w.dumps(merged(_read(config), {"p2p": {"persistent_peers": ",".join(peers)}}))
+
+
+def starts_alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Tell whether two sets of files let a node run alike, whatever peers they name; what cannot be read is not alike."""
+    try:
+        first, second = (with_peers(found[CONFIG_FILE], ()) for found in (one, other))
+    except (InvalidInput, KeyError):
+        return False
+    return first == second and one.get(APP_FILE) == other.get(APP_FILE)
+
+
+def _read(config: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"the node's config.toml cannot be read: {error}") from error

@@ -21,10 +21,15 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.validator 
 
 @dataclass(frozen=True)
 class Peers:
-    """``addresses`` are ``node id@host:port``; ``skipped`` maps the operator addresses that have none to the reason."""
+    """``by_operator`` maps operator addresses to ``node id@host:port``, in order; ``skipped`` maps those that have none to the reason."""
 
-    addresses: tuple[str, ...]
+    by_operator: Mapping[str, str]
     skipped: Mapping[str, str]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """``node id@host:port`` of each."""
+        return tuple(self.by_operator.values())
 
 
 def peers_of(members: Iterable[Validator], chain_id: str, own_operator: str | None) -> Peers:
@@ -33,19 +38,19 @@ def peers_of(members: Iterable[Validator], chain_id: str, own_operator: str | No
     Nobody's mistake keeps another one out: who cannot be dialled is left out with the reason.
     """
     port = ports_of(chain_id).p2p
-    addresses, skipped = [], {}
+    by_operator, skipped = {}, {}
     for member in sorted(members, key=lambda one: one.operator_address):
         if member.operator_address == own_operator:
             continue
-        reason = _reason_to_skip(member)
+        reason = fault(member)
         if reason:
             skipped[member.operator_address] = reason
             continue
         announced = announcement.parse(member.details)
         node = announced.node or derived_node_id(member.moniker, chain_id)
         host = f"[{announced.p2p}]" if ":" in announced.p2p else announced.p2p
-        addresses.append(f"{node}@{host}:{port}")
-    return Peers(tuple(addresses), skipped)
+        by_operator[member.operator_address] = f"{node}@{host}:{port}"
+    return Peers(by_operator, skipped)
 
 
 def derived_node_id(moniker: str, chain_id: str) -> str:
@@ -55,22 +60,23 @@ def derived_node_id(moniker: str, chain_id: str) -> str:
     return consensus_key.from_seed(hashlib.sha256(secret).digest()).node_id
 
 
-def _reason_to_skip(member: Validator) -> str:
+def fault(member: Validator) -> str:
+    """Return why a validator cannot be dialled, empty when it can."""
     if member.jailed:
         return "it is jailed"
     if member.status is not BondStatus.BONDED:
         return f"it is {member.status.value}"
     announced = announcement.parse(member.details)
     if not announced.p2p:
-        return _fault("p2p", member.details, "an IP address or a DNS name without a port")
+        return _field_fault("p2p", member.details, "an IP address or a DNS name without a port")
     if not _is_reachable(announced.p2p):
         return f"the p2p= that its details announce, {announced.p2p}, is an address of its own machine or of nobody"
     if not announced.node and announcement.has_field("node", member.details):
-        return _fault("node", member.details, "40 hexadecimal digits")
+        return _field_fault("node", member.details, "40 hexadecimal digits")
     return ""
 
 
-def _fault(name: str, details: str, form: str) -> str:
+def _field_fault(name: str, details: str, form: str) -> str:
     if announcement.has_field(name, details):
         return f"the {name}= that its details announce is not {form}"
     return f"its details announce no {name}="

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,
     announcement,
+    peers,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer_record import infraction_as_options
@@ -77,6 +78,7 @@ def validator_result(validator: Validator) -> dict[str, Any]:
         "status": validator.status.value,
         "details": validator.details,
         "endpoint": dataclasses.asdict(announcement.parse(validator.details)),
+        "endpoint_fault": peers.fault(validator),
     }
 
 

@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: consumer_restart
+short_description: Let a consumer's node run with what is written for it
+version_added: 0.1.0
+description:
+  - Restarts the node of a consumer when its pod is another one than its StatefulSet describes, or when it runs with other settings than are in
+    the ConfigMap C(config). Other peers alone are no reason.
+  - A restart deletes the pod with its grace period; the next one comes when the kubelet has said that it is gone, on the same volume with the same
+    sign state.
+  - Then waits until the pod is ready and the chain has a new block, and fails when that does not come. A node that is as it should be only has to be ready.
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the change without making it, from what is written by then.
+    support: full
+  diff_mode:
+    description: Returns the pod that is removed.
+    support: full
+options:
+  consumer_id:
+    description: The consumer.
+    type: str
+    required: true
+  validator:
+    description: Name of the validator, which its namespaces begin with.
+    type: str
+    required: true
+  timeout:
+    description: Seconds until the node must be back.
+    type: int
+    default: 300
+  kubeconfig:
+    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
+    type: path
+requirements:
+  - kubernetes
+author:
+  - Interchain Security Monitor contributors (@interchain-security-monitor)
+"""
+
+EXAMPLES = r"""
+- name: Let the node run with its new settings
+  interchain.security.consumer_restart:
+    consumer_id: "0"
+    validator: alice
+"""
+
+RETURN = r"""
+restarted:
+  description: Whether the node was restarted.
+  type: bool
+  returned: success
+reason:
+  description: Why; empty when nothing was to be done.
+  type: str
+  returned: success
+height:
+  description: Its height afterwards.
+  type: int
+  returned: success
+"""
+
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_restart as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(operation)
+
+
+if __name__ == "__main__":
+    main()
