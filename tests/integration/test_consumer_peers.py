@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The peers of a running node, and its update by hand, with the rights of the monitor on a real provider and a real API server.
+
+The provider has one validator, so nobody announces anything to dial: a test that needs another member says what follows from it. The tests build on
+each other and run in the order of this file.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.interchain.security.plugins.module_utils import node_restart
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, NodeSilent
+from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import with_peers
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
+from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
+from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
+from tests.integration.kubelet import Kubelet
+from tests.integration.monitor_place import MonitorPlace
+
+STALE = f"{'5a' * 20}@192.0.2.7:26756"
+NOBODY = f"{'0b' * 20}@192.0.2.8:26756"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorPlace]:
+    made = MonitorPlace(tmp_path_factory.mktemp("place"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def consumer_id(place: MonitorPlace) -> str:
+    """A consumer whose node was launched; its process does not run yet."""
+    made = place.create_consumer(spawn_in=15)
+    place.opt_in(made)
+    place.converge("stage", made)
+    place.await_launch(made)
+    assert place.converge("launch", made)["launched"]["mode"] == "sign"
+    return made
+
+
+@pytest.fixture(scope="module")
+def kubelet(place: MonitorPlace, consumer_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
+    made = Kubelet(place, consumer_id, tmp_path_factory.mktemp("node") / "home")
+    made.process.stage()
+    made.start()
+    try:
+        wait_for("blocks", lambda: made.process.height() >= 2)
+        yield made
+    finally:
+        made.process.kill()
+
+
+@pytest.fixture
+def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
+
+    class ProcessAccess(NodeAccess):
+        def _connect(self) -> Any:
+            parts = urlsplit(kubelet.process.url)
+            try:
+                return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
+            except OSError as error:
+                raise NodeSilent(str(error)) from error
+
+        def read_file(self, path: str) -> str:
+            return (kubelet.process._mounted / "config" / Path(path).name).read_text()
+
+    monkeypatch.setattr(node_restart, "NodeAccess", ProcessAccess)
+    monkeypatch.setattr(consumer_restart, "NodeAccess", ProcessAccess)
+
+
+def run(place: MonitorPlace, operation: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    """Run an operation as its module does, with the monitor's rights."""
+    given = {
+        "validator": VALIDATOR,
+        "operator_address": place.operator,
+        "kubeconfig": str(place.monitor_kubeconfig),
+        "provider_rpc_url": [place.node.url],
+        **options,
+    }
+    given = {name: value for name, value in given.items() if name in operation.ARGUMENT_SPEC}
+    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
+    assert not validated.error_messages, validated.error_messages
+    found: dict[str, Any] = operation.run(validated.validated_parameters, check_mode)
+    return found
+
+
+def peers(place: MonitorPlace, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    """Bring the peers of the only node up to date; return its entry, with whether anything changed."""
+    found = run(place, consumer_peers, check_mode, **options)
+    assert found["problems"] == []
+    (entry,) = found["consumers"]
+    return {**entry, "changed": found["changed"], "diff": found["diff"]}
+
+
+def write_config(place: MonitorPlace, consumer_id: str, text: str) -> None:
+    metadata = {"name": "config", "namespace": f"{VALIDATOR}-consumer-{consumer_id}"}
+    place.cluster.patch({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.toml": text}})
+
+
+def text_of(place: MonitorPlace, consumer_id: str) -> str:
+    found = place.get("ConfigMap", "config", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert found is not None
+    text: str = found["data"]["config.toml"]
+    return text
+
+
+def uid(kubelet: Kubelet) -> str:
+    return "" if kubelet.pod is None else str(kubelet.pod["metadata"]["uid"])
+
+
+@contextmanager
+def restarts_of(kubelet: Kubelet) -> Iterator[list[str]]:
+    """Do what kubelet and controller do with a pod that is deleted, meanwhile; gives the uids of those that were."""
+    deleted: list[str] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            pod = kubelet.pod
+            if pod is not None and pod["metadata"].get("deletionTimestamp"):
+                deleted.append(pod["metadata"]["uid"])
+                kubelet.finish()
+                kubelet.start()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield deleted
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_node_whose_peers_are_right_costs_no_write(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    before = place.versions(consumer_id)
+    entry = peers(place)
+    assert (entry["changed"], entry["asked"], entry["in_sync"], entry["action"]) == (False, True, True, "nothing")
+    assert not peers(place, ask="changed")["asked"]
+    assert place.versions(consumer_id) == before
+
+
+def test_a_validator_that_has_gone_is_taken_out_and_nothing_else_changes(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    right, run_before = text_of(place, consumer_id), uid(kubelet)
+    write_config(place, consumer_id, with_peers(right, [STALE]))
+    before = place.versions(consumer_id)
+    predicted = peers(place, check_mode=True)
+    assert (predicted["changed"], predicted["configured"], predicted["in_sync"]) == (True, [STALE], False)
+    assert STALE in json.dumps(predicted["diff"]["before"])
+    assert STALE not in json.dumps(predicted["diff"]["after"])
+    assert place.versions(consumer_id) == before
+    done = peers(place, restart="fallback", connect_timeout=0)
+    assert (done["changed"], done["action"]) == (True, "configured")
+    assert done["diff"] == predicted["diff"]
+    assert text_of(place, consumer_id) == right
+    assert uid(kubelet) == run_before
+    assert not peers(place)["changed"]
+
+
+def test_what_a_launch_writes_in_the_same_moment_is_not_undone(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = text_of(place, consumer_id)
+    write_config(place, consumer_id, with_peers(right, [STALE]))
+    other = with_peers(right, [STALE]).replace('log_level = "', 'log_level = "x', 1)
+
+    def late(config: str, wanted: Any) -> str:
+        write_config(place, consumer_id, other)
+        return with_peers(config, wanted)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(consumer_peers, "with_peers", late)
+        found = run(place, consumer_peers)
+    assert len(found["problems"]) == 1
+    assert "409" in found["problems"][0]
+    assert text_of(place, consumer_id) == other
+    write_config(place, consumer_id, right)
+
+
+def test_a_peer_that_cannot_be_reached_is_worth_one_restart(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"somebody": NOBODY}, {}))
+    first = uid(kubelet)
+    reported = peers(place, restart="never", connect_timeout=0)
+    assert (reported["action"], reported["missing"]) == ("configured", [NOBODY])
+    assert "its restart is not asked for" in reported["reason"]
+    assert config_of(place, consumer_id)["p2p"]["persistent_peers"] == NOBODY
+    assert uid(kubelet) == first
+    predicted = peers(place, check_mode=True, restart="fallback")
+    assert (predicted["action"], predicted["changed"]) == ("restarted", True)
+    assert uid(kubelet) == first
+    with restarts_of(kubelet) as deleted:
+        done = peers(place, restart="fallback", connect_timeout=0, restart_timeout=60)
+        assert done["action"] == "restarted"
+        assert NOBODY in done["reason"]
+        for _again in range(3):
+            after = peers(place, restart="fallback", connect_timeout=0)
+            assert (after["action"], after["missing"]) == ("nothing", [NOBODY])
+    assert deleted == [first]
+    memory = place.memory(consumer_id)
+    assert list(json.loads(memory["peers_restarted"])) == ["somebody"]
+    assert memory["peers_due"] == ""
+
+
+def test_a_node_that_does_not_come_back_is_named(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody starts the next pod. What was not asked for lately is: another validator's address."""
+    elsewhere = NOBODY.replace("0b", "0c")
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"another": elsewhere}, {}))
+    found = run(place, consumer_peers, restart="fallback", connect_timeout=0, restart_timeout=1, restart_pause=0)
+    assert len(found["problems"]) == 1
+    assert f"the node in {VALIDATOR}-consumer-{consumer_id} did not come back" in found["problems"][0]
+    kubelet.finish()
+    kubelet.start()
+    wait_for("blocks", lambda: kubelet.process.height() >= 1)
+
+
+def test_a_node_takes_other_settings_by_one_restart(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    first, text = uid(kubelet), text_of(place, consumer_id)
+    write_config(place, consumer_id, with_peers(text, []))
+    # The node was started with ports of its own here, which are other settings already; here they are taken for what is written.
+    config = kubelet.process._mounted / "config/config.toml"
+    config.write_text(text)
+    assert not run(place, consumer_restart, consumer_id=consumer_id)["changed"]
+    write_config(place, consumer_id, text.replace('moniker = "', 'moniker = "x', 1))
+    assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
+    assert uid(kubelet) == first
+    with restarts_of(kubelet) as deleted:
+        done = run(place, consumer_restart, consumer_id=consumer_id, timeout=60)
+    assert done["restarted"]
+    assert done["height"] > 0
+    assert deleted == [first]
+
+
+def test_the_playbooks(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> None:
+    """No kubelet forwards a port here, so that the node cannot be asked: said, and no reason to fail where it need not be."""
+    event = "6e9c2f0e-7a51-5d2c-9d5a-0d1f6f1b2c3d"
+    write_config(place, consumer_id, with_peers(text_of(place, consumer_id), [STALE]))
+    place.run_playbook("validator_endpoint_changed", event_uuid=event)
+    assert config_of(place, consumer_id)["p2p"]["persistent_peers"] == ""
+    receipt = place.get("ConfigMap", "endpoints", MONITOR)
+    assert receipt is not None
+    assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "done")
+    done = place.playbook("check_endpoint_sync")
+    assert done.returncode != 0
+    assert "out of sync: consumer" in done.stdout
+    done = place.playbook("update_consumer", consumer_ids="7777")
+    assert done.returncode != 0
+    assert "no node of consumer 7777 runs here" in " ".join(done.stdout.split())
+    assert "announce no p2p=" in place.run_playbook("validator_endpoints")
+
+
+def test_without_the_right_operator_nothing_is_written(place: MonitorPlace, consumer_id: str) -> None:
+    with pytest.raises(InvalidInput, match="no validator of the provider chain"):
+        run(place, consumer_peers, operator_address="cosmosvaloper1nobody")
