@@ -237,7 +237,8 @@ def test_who_cannot_be_reached_is_worth_one_restart(devnet: Devnet, consumer_id:
     assert "out of sync: consumer" in done.stdout
     assert STRANGER[::-1] in done.stdout
     # Bob's monitor may only write it down.
-    assert STRANGER[::-1] in configured(devnet, "bob", consumer_id)
+    devnet.wait("bob's new peers", lambda: STRANGER[::-1] in configured(devnet, "bob", consumer_id), 90, "make logs")
+    checks(devnet, "bob", 2)
     assert run_of(devnet, "bob", consumer_id) == bobs
 
 

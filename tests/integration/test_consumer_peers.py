@@ -182,7 +182,7 @@ def test_what_a_launch_writes_in_the_same_moment_is_not_undone(
 ) -> None:
     right = text_of(place, consumer_id)
     write_config(place, consumer_id, with_peers(right, [STALE]))
-    other = with_peers(right, [STALE]).replace('log_level = "', 'log_level = "x', 1)
+    other = 'written_by = "a launch"\n' + with_peers(right, [STALE])
 
     def late(config: str, wanted: Any) -> str:
         write_config(place, consumer_id, other)
@@ -246,7 +246,7 @@ def test_a_node_takes_other_settings_by_one_restart(
     config = kubelet.process._mounted / "config/config.toml"
     config.write_text(text)
     assert not run(place, consumer_restart, consumer_id=consumer_id)["changed"]
-    write_config(place, consumer_id, text.replace('moniker = "', 'moniker = "x', 1))
+    write_config(place, consumer_id, "filter_peers = false\n" + text)
     assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
     assert uid(kubelet) == first
     with restarts_of(kubelet) as deleted:

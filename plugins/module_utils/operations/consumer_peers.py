@@ -95,11 +95,15 @@ class Node:
         """The node ids that it is connected to, none when it was not asked."""
         return self.answer.peers if self.answer else frozenset()
 
-    @property
-    def waits(self) -> bool:
-        """Tell whether somebody who is due is not connected (yet)."""
-        due = {operator: address for operator, address in self.wanted.items() if operator in self.past.due}
-        return bool(peer_updates.missing(due, self.connected))
+    def waits(self, patience: timedelta) -> bool:
+        """Tell whether somebody who is due is not connected yet, and may be so for that long."""
+        now = datetime.now(UTC)
+        young = {
+            operator: self.wanted[operator]
+            for operator, since in self.past.due.items()
+            if operator in self.wanted and now - since < patience
+        }
+        return bool(peer_updates.missing(young, self.connected))
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -238,8 +242,8 @@ class _Run:
     # -- what is seen ------------------------------------------------------------------------------------------------------
 
     def _ask(self, nodes: Sequence[Node]) -> None:
-        """Ask the nodes until all that are due are connected, at most for connect_timeout."""
-        deadline = time.monotonic() + (0 if self.check_mode else self.params["connect_timeout"])
+        """Ask the nodes until all that are due are connected, or have been due for connect_timeout."""
+        patience = timedelta(seconds=0 if self.check_mode else self.params["connect_timeout"])
         waiting = list(nodes)
         while waiting:
             # The node is bound now, each question to its own.
@@ -251,10 +255,9 @@ class _Run:
                     node.answer, node.problem = answer, ""
                 else:
                     node.problem = answer or f"it could not be asked within {ASK_SECONDS:.0f} s"
-            waiting = [node for node in waiting if node.waits]
-            if not waiting or time.monotonic() >= deadline:
-                return
-            time.sleep(POLL_SECONDS)
+            waiting = [node for node in waiting if node.waits(patience)]
+            if waiting:
+                time.sleep(POLL_SECONDS)
 
     def _question(self, node: Node) -> Answer | str:
         try:
