@@ -46,6 +46,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.phase impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.node_restart import Answer
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_health_info
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import ID_LABEL
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
@@ -232,7 +233,7 @@ class _Run:
             "app.kubernetes.io/part-of": "interchain-security-monitor",
             "app.kubernetes.io/managed-by": "interchain-security-monitor",
             "interchain-security/validator": self.validator,
-            consumer_health_info.ID_LABEL: node.consumer_id,
+            ID_LABEL: node.consumer_id,
         }
         metadata = {"name": CONSUMER_PREFIX + node.consumer_id, "namespace": self.monitor, "labels": labels}
         definition = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
