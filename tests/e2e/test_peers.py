@@ -96,15 +96,13 @@ def looked_at(devnet: Devnet, name: str, consumer_id: str) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def monitors(devnet: Devnet) -> Iterator[None]:
     """Monitors that look often; charlie's rests."""
-    common = {"monitor_check_interval": CHECK_SECONDS}
-    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "charlie-monitor", "--replicas", "0")
-    devnet.deploy_monitors(
-        ["alice"], **common, monitor_extra_variables={"interchain_peer_connect_timeout": CHECK_SECONDS}
-    )
-    devnet.deploy_monitors(["bob"], **common, monitor_auto_update_consumers=False)
-    yield
-    write_details(devnet, "charlie", "")
-    devnet.deploy_monitors()
+    patience = {"interchain_peer_connect_timeout": CHECK_SECONDS}
+    devnet.deploy_monitors(["alice"], monitor_check_interval=CHECK_SECONDS, monitor_extra_variables=patience)
+    devnet.deploy_monitors(["bob"], monitor_check_interval=CHECK_SECONDS, monitor_auto_update_consumers=False)
+    with devnet.monitor_away("charlie"):
+        yield
+        write_details(devnet, "charlie", "")
+    devnet.deploy_monitors(MEMBERS)
     devnet.announce()
 
 
@@ -124,8 +122,7 @@ def consumer_id(devnet: Devnet, monitors: None) -> Iterator[str]:
         ),
         False,
     )
-    everybody = sorted(devnet.variables(name)["interchain_operator_address"] for name in POWERS)
-    devnet.wait("opt-ins", lambda: devnet.consumer(made)["opted_in"] == everybody, 120, "make logs")
+    devnet.await_members(made, tuple(POWERS))
     devnet.set_spawn_time(made, 15)
     for name in MEMBERS:
         devnet.wait(
