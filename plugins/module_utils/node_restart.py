@@ -10,14 +10,13 @@ the same volume with the same sign state. So it can make no key sign twice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster
-from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import OLDEST_BLOCK
 from ansible_collections.interchain.security.plugins.module_utils.node_access import ANSWER_SECONDS, NodeAccess
 
@@ -72,17 +71,24 @@ def await_back(cluster: Cluster, namespace: str, former: str, before: Answer | N
     ``former`` is the uid of the pod before, empty when any will do. Returns the node's answer.
     """
     where = f"look at `kubectl --namespace {namespace} describe pod {POD}` and `logs {POD}`"
-    begun = datetime.now(UTC)
+    begun, seen = datetime.now(UTC), "it has no pod"
 
     def look() -> Answer | None:
+        nonlocal seen
         pod = cluster.get("Pod", POD, namespace)
         if pod is None or pod["metadata"]["uid"] == former or not is_ready(pod):
+            seen = "its pod is not ready"
             return None
-        with suppress(ClusterError, NodeSilent):
+        try:
             answer = ask(cluster, namespace)
-            if before is None or not before.rises or answer.height > before.height:
-                return answer
-        return None
+        except ClusterError as error:
+            seen = str(error)
+            return None
+        seen = f"it is at block {answer.height}"
+        return answer if before is None or not before.rises or answer.height > before.height else None
 
-    what = f"the node in {namespace} did not come back with a new block after its restart of {begun:%H:%M:%S} UTC"
-    return cluster.await_value(what, look, seconds, where, POLL_SECONDS)
+    what = f"the node in {namespace} did not come back with a new block after {begun:%H:%M:%S} UTC"
+    try:
+        return cluster.await_value(what, look, seconds, where, POLL_SECONDS)
+    except ClusterError as error:
+        raise ClusterError(f"{error}; {seen}") from error

@@ -245,7 +245,7 @@ def test_a_node_takes_other_settings_by_one_restart(
     # The node was started with ports of its own here, which are other settings already; here they are taken for what is written.
     config = kubelet.process._mounted / "config/config.toml"
     config.write_text(text)
-    assert not run(place, consumer_restart, consumer_id=consumer_id)["changed"]
+    assert not run(place, consumer_restart, consumer_id=consumer_id, timeout=20)["changed"]
     write_config(place, consumer_id, "filter_peers = false\n" + text)
     assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
     assert uid(kubelet) == first
