@@ -219,7 +219,8 @@ def integration(stage: Stage) -> None:
 
 def e2e(stage: Stage) -> None:
     """Tests of the whole on the testbed."""
-    run_pytest(stage, "tests/e2e")
+    # They mostly wait, so files run beside each other, on a cluster each.
+    run_pytest(stage, "tests/e2e", "--numprocesses=2", "--dist=loadfile")
 
 
 def molecule(stage: Stage) -> None:

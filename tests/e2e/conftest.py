@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One devnet for all end-to-end tests: a real provider of three validators and their monitors on a real cluster."""
+"""A devnet for the end-to-end tests: a real provider of three validators and their monitors on a real cluster.
+
+The tests mostly wait, so two files run beside each other; each of the two processes has a cluster and a devnet of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ UNBONDING_SECONDS = 150
 @pytest.fixture(scope="session")
 def devnet() -> Iterator[Devnet]:
     """The devnet, on a cluster of its own that held nothing before and is gone afterwards."""
-    os.environ.setdefault("INTERCHAIN_TESTBED", str(cache.root() / "testbed-e2e"))  # beside the one of the quick start
+    name = f"e2e-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    os.environ["INTERCHAIN_TESTBED"] = str(cache.root() / f"testbed-{name}")  # beside the one of the quick start
+    directory = ROOT / ".build" / name
     cluster.down()
     cluster.up()
-    made = Devnet(
-        ROOT / ".build/e2e", cluster.kubeconfig(), cluster.addresses(), Settings(unbonding_seconds=UNBONDING_SECONDS)
-    )
+    made = Devnet(directory, cluster.kubeconfig(), cluster.addresses(), Settings(unbonding_seconds=UNBONDING_SECONDS))
     made.prepare()
     made.deploy_providers()
     made.deploy_monitors()
     made.announce()
     yield made
-    save_logs(made, ROOT / ".build/e2e/logs")
+    save_logs(made, directory / "logs")
     cluster.down()
 
 

@@ -242,9 +242,11 @@ def test_a_node_takes_other_settings_by_one_restart(
 ) -> None:
     first, text = uid(kubelet), text_of(place, consumer_id)
     write_config(place, consumer_id, with_peers(text, []))
-    # The node was started with ports of its own here, which are other settings already; here they are taken for what is written.
-    config = kubelet.process._mounted / "config/config.toml"
-    config.write_text(text)
+    # The process has ports of its own, which are other settings; here the node is taken to run with what is written.
+    found = place.get("ConfigMap", "config", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert found is not None
+    for name in ("config.toml", "app.toml"):
+        (kubelet.process._mounted / "config" / name).write_text({**found["data"], "config.toml": text}[name])
     assert not run(place, consumer_restart, consumer_id=consumer_id, timeout=20)["changed"]
     write_config(place, consumer_id, "filter_peers = false\n" + text)
     assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
