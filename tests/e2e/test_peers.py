@@ -109,7 +109,7 @@ def monitors(devnet: Devnet) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def consumer_id(devnet: Devnet, monitors: None) -> Iterator[str]:
     """A consumer of all three that makes blocks, launched while charlie announces nonsense."""
-    write_details(devnet, "charlie", list(HOSTILE)[0])
+    write_details(devnet, "charlie", min(HOSTILE))
     made = devnet.create_consumer("peers-1", spawn_in=3600)
     opt_in.run(
         parameters(
