@@ -236,13 +236,13 @@ def molecule(stage: Stage) -> None:
         stage.run("destroy", "molecule", "destroy", limit=END_GRACE)
 
 
-# Name: what it runs, and the seconds that it may take; together little more than an hour and a half, of which a cold build may take a part.
+# Name: what it runs, and the seconds that it may take; together less than two hours, of which a cold build may take a part.
 STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "lint": (lint, 240),
     "sanity": (sanity, 350),
     "build": (build, 100),
     "unit": (unit, 240),
-    "testbed": (testbed, 1800),
+    "testbed": (testbed, 2400),
     "integration": (integration, 900),
     "e2e": (e2e, 1600),
     "molecule": (molecule, 450),
