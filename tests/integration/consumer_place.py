@@ -139,7 +139,9 @@ class Controllers:
                 for found in getattr(api, f"list_namespaced_{kind}")(namespace).items:
                     patch = getattr(api, f"patch_namespaced_{kind}")
                     patch(found.metadata.name, namespace, {"metadata": {"finalizers": None}})
-                    getattr(api, f"delete_namespaced_{kind}")(found.metadata.name, namespace)
+                    # A Job would else be kept for who looks after its pods, in a namespace that is not there any more.
+                    delete = getattr(api, f"delete_namespaced_{kind}")
+                    delete(found.metadata.name, namespace, propagation_policy="Background")
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "spec": {"finalizers": []}}
         self._core.replace_namespace_finalize(namespace, body)
 

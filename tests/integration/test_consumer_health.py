@@ -30,6 +30,8 @@ from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
 from tests.integration.kubelet import Kubelet
 from tests.integration.monitor_place import MonitorPlace
 
+pytestmark = pytest.mark.timeout(300)  # some run several playbooks
+
 NEVER = 10**6  # seconds
 
 

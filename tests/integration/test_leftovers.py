@@ -16,6 +16,8 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster import
 from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
 from tests.integration.monitor_place import MonitorPlace
 
+pytestmark = pytest.mark.timeout(300)  # each runs several playbooks
+
 UNBONDING = "25s"  # a stopped consumer is deleted after that long
 UNKNOWN = "99"
 
