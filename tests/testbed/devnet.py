@@ -252,7 +252,7 @@ class Devnet:
     def await_members(self, consumer_id: str, names: Sequence[str]) -> None:
         """Wait until just these validators have opted in to a consumer."""
         members = {self.variables(name)["interchain_operator_address"] for name in names}
-        self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
+        self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 180, "make logs")
 
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
