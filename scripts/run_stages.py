@@ -243,7 +243,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "build": (build, 100),
     "unit": (unit, 240),
     "testbed": (testbed, 2400),
-    "integration": (integration, 900),
+    "integration": (integration, 1500),
     "e2e": (e2e, 1600),
     "molecule": (molecule, 450),
 }
