@@ -16,7 +16,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from tests.e2e.relayer import Relayer
 from tests.testbed.devnet import Devnet
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 COMMITTED, NIL = 2, 3  # BlockIDFlag of a commit: the validator has signed
 
