@@ -98,12 +98,13 @@ class Controllers:
 
     def _run(self) -> None:
         while not self._stopping.wait(0.1):
-            try:
-                self._look()
-            except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
-                continue  # an object that went away meanwhile
+            for look in (self._jobs, self._services, self._namespaces, self._stateful_sets):
+                try:
+                    look()
+                except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
+                    continue  # an object that went away meanwhile; the other kinds do not wait for it
 
-    def _look(self) -> None:
+    def _jobs(self) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for job, name, namespace in _listed(self._batch.list_job_for_all_namespaces):
             if "deletionTimestamp" in job["metadata"]:
@@ -112,13 +113,19 @@ class Controllers:
                 conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
                 status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
                 self._batch.patch_namespaced_job_status(name, namespace, {"status": status})
+
+    def _services(self) -> None:
         for service, name, namespace in _listed(self._core.list_service_for_all_namespaces):
             if service["spec"]["type"] == "LoadBalancer" and not service["status"]["loadBalancer"].get("ingress"):
                 status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
                 self._core.patch_namespaced_service_status(name, namespace, {"status": status})
+
+    def _namespaces(self) -> None:
         for found, name, _none in _listed(self._core.list_namespace):
             if found["status"]["phase"] == "Terminating":
                 self._finish(name)
+
+    def _stateful_sets(self) -> None:
         for found, name, namespace in _listed(self._apps.list_stateful_set_for_all_namespaces):
             generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
             if found["status"].get("observedGeneration") != generation:

@@ -29,7 +29,7 @@ from tests.integration.owner import HOSTILE
 from tests.integration.processes import descendants, end
 from tests.integration.storm import SERVER_FIELDS, Storm
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 # What a deployment writes, in this order: HTTP's method, the kind, and the object. Nothing else, and nothing twice but what is here twice.
 STEPS = (
@@ -152,7 +152,7 @@ class Cuts:
             env=self.place.environment(),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=540,
             check=False,
             stdin=subprocess.DEVNULL,
         )
