@@ -17,6 +17,8 @@ import pytest
 
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
 
+pytestmark = pytest.mark.timeout(300)  # several playbooks each, and a busy machine
+
 OTHER_IMAGE = "registry.example/other@sha256:" + "ab" * 32
 
 
