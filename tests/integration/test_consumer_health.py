@@ -299,7 +299,7 @@ def test_without_a_provider_the_nodes_are_looked_at_all_the_same(
     receipt = place.get("ConfigMap", "check", MONITOR)
     assert receipt is not None
     assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "failed")
-    assert "provider" in receipt["data"]["event_reason"]
+    assert "http://127.0.0.1:1 does not answer" in receipt["data"]["event_reason"]
     assert place.playbook("check_consumers", **unreachable).returncode != 0  # by hand it says so itself
 
 
