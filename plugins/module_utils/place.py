@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import from_key_file
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL, consumer_namespace
 
 KEY_FILE, NODE_KEY_FILE = "priv_validator_key.json", "node_key.json"
 GENESIS, BASE_GENESIS, SETTINGS = "genesis", "base-genesis", "settings"
@@ -75,7 +75,7 @@ def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: 
             "app.kubernetes.io/part-of": "interchain-security-monitor",
             "app.kubernetes.io/managed-by": "interchain-security-monitor",
             "interchain-security/validator": validator,
-            "interchain-security/consumer-id": consumer_id,
+            ID_LABEL: consumer_id,
         },
         held_key=from_key_file(decoded(key, KEY_FILE)).public_key_base64 if KEY_FILE in key else "",
         key_data=key,

@@ -10,6 +10,8 @@ import re
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 VALIDATOR_NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
+# Of what a cluster holds of a consumer.
+ID_LABEL = "interchain-security/consumer-id"
 CONSUMER_ID = re.compile(r"0|[1-9][0-9]{0,19}")
 
 

@@ -35,6 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
     with_since,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    ID_LABEL,
     checked_validator_name,
     consumer_namespace,
 )
@@ -47,7 +48,6 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     consumer_health_info,
     consumer_leftovers_info,
 )
-from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import ID_LABEL
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 

@@ -21,12 +21,12 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
     with_since,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    ID_LABEL,
     checked_consumer_id,
     checked_validator_name,
 )
 from ansible_collections.interchain.security.plugins.module_utils.node_look import look
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import (
-    ID_LABEL,
     by_id,
 )
 

@@ -15,6 +15,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     CONSUMER_ID,
+    ID_LABEL,
     checked_consumer_id,
     checked_validator_name,
     consumer_namespace,
@@ -37,7 +38,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "sweep": {"type": "bool", "default": False},
     "kubeconfig": {"type": "path"},
 }
-ID_LABEL = "interchain-security/consumer-id"
 FAST_POLL_SECONDS, SLOW_POLL_SECONDS, FAST_BEFORE_SPAWN_SECONDS = 0.1, 1.0, 3.0
 SWEEP_THREADS = 4
 

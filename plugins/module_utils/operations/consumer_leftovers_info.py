@@ -16,6 +16,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import lef
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import moment
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     CONSUMER_ID,
+    ID_LABEL,
     checked_validator_name,
     consumer_namespace,
 )
@@ -29,7 +30,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "fence_namespace": {"type": "str"},
     "kubeconfig": {"type": "path"},
 }
-ID_LABEL = "interchain-security/consumer-id"
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.c
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import peer_updates
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    ID_LABEL,
     checked_validator_name,
     consumer_namespace,
 )
@@ -46,7 +47,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.phase impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.node_restart import Answer
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_health_info
-from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import ID_LABEL
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 

@@ -35,6 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.genesis_store 
 from ansible_collections.interchain.security.plugins.module_utils.ics import node_settings, signing
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import Signer, StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
@@ -56,7 +57,6 @@ from ansible_collections.interchain.security.plugins.module_utils.place import (
     look,
 )
 
-ID_LABEL = "interchain-security/consumer-id"
 HASH = "interchain-security/genesis-hash"
 SIGNER = "interchain-security/signer"
 GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0
