@@ -16,6 +16,7 @@ logger = logging.getLogger("interchain.security.ccv")
 SETTLE_SECONDS = 3.0  # in which changes of announcements become one
 AGAIN_SECONDS = 60.0  # until announcements are looked at again that could not be
 LOOK_SECONDS = 1.0  # between looks whether the last check has ended, and whether the next one is due
+PUT_OFF_INTERVALS = 2  # that a check leaves the processors to playbooks of consumers
 
 
 class Checks:
@@ -23,7 +24,8 @@ class Checks:
 
     ``ask`` sends the event and returns its uuid; ``waits`` tells whether an event has not left yet; ``ended`` gives uuid and outcome in the
     receipt of the check that ended last. One without a receipt ``timeout`` seconds after it left counts as lost. ``settled`` is told
-    how each ended, with an empty text for a lost one.
+    how each ended, with an empty text for a lost one. While consumers' events are dealt with (``busy``), the next check is put off, by
+    PUT_OFF_INTERVALS intervals at most: an opt-in has a spawn time to meet, and a check has not.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class Checks:
         ended: Callable[[], Awaitable[tuple[str, str]]],
         wanted: Callable[[], bool] = lambda: True,
         settled: Callable[[str], None] = lambda outcome: None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._interval, self._timeout = interval, timeout
         self._ask, self._waits, self._ended = ask, waits, ended
-        self._wanted, self._settled = wanted, settled
+        self._wanted, self._settled, self._busy = wanted, settled, busy
         self._uuid = ""  # of the check that is not known to have ended
         self._left = 0.0  # loop time at which it left, or at which the first one could have
 
@@ -56,6 +59,8 @@ class Checks:
             if now - self._left < self._interval or (self._uuid and not await self._is_over(now)):
                 continue
             self._uuid = ""
+            if self._busy() and now - self._left < (1 + PUT_OFF_INTERVALS) * self._interval:
+                continue
             if self._wanted():
                 self._uuid, self._left = self._ask(), now
 

@@ -444,6 +444,7 @@ class Session:
                 ask=lambda: self._send(events.CHECK_DUE),
                 waits=self._deliveries.waits,
                 ended=lambda: keeper.ended(CHECK),
+                busy=lambda: self._deliveries.expecting,
             )
         )
 
@@ -462,6 +463,7 @@ class Session:
                 ended=lambda: keeper.ended(ENDPOINTS),
                 wanted=self._announcements.wanted,
                 settled=self._announcements.settled,
+                busy=lambda: self._deliveries.expecting,
             )
         )
 

@@ -28,9 +28,14 @@ class Monitor:
         self.seen_waiting = 0
         self.waiting = False
         self.broken = False
+        self.busy_looks = 0  # further looks at which consumers' events are dealt with
 
-    def checks(self, timeout: float = 600.0) -> Checks:
-        return Checks(0.001, timeout, ask=self.ask, waits=self.waits, ended=self.ended)
+    def checks(self, timeout: float = 600.0, interval: float = 0.001) -> Checks:
+        return Checks(interval, timeout, ask=self.ask, waits=self.waits, ended=self.ended, busy=self.busy)
+
+    def busy(self) -> bool:
+        self.busy_looks -= 1
+        return self.busy_looks >= 0
 
     def ask(self) -> str:
         self.asked.append(f"uuid-{len(self.asked)}")
@@ -110,6 +115,32 @@ async def test_one_that_is_lost_is_followed_by_another() -> None:
         await until(lambda: len(monitor.asked) == 3)
 
     await run(monitor.checks(timeout=0.01), play)
+
+
+async def test_events_of_consumers_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With looks of a millisecond and an interval of one, the bound is far away: what is waited for is that they are done."""
+    monkeypatch.setattr(module, "PUT_OFF_INTERVALS", 10**6)
+    monitor = Monitor()
+    monitor.busy_looks = LOOKS
+
+    async def play() -> None:
+        await until(lambda: monitor.busy_looks < LOOKS // 2)
+        assert monitor.asked == []
+        await until(lambda: monitor.asked == ["uuid-0"])
+        assert monitor.busy_looks < 0
+
+    await run(monitor.checks(), play)
+
+
+async def test_no_check_waits_for_ever_for_events_of_consumers() -> None:
+    monitor = Monitor()
+    monitor.busy_looks = 10**9
+
+    async def play() -> None:
+        await until(lambda: monitor.asked == ["uuid-0"])
+        assert monitor.busy_looks < 10**9  # it was put off before
+
+    await run(monitor.checks(interval=0.01), play)
 
 
 async def test_begun_again_it_knows_of_the_outstanding_one() -> None:
