@@ -22,6 +22,8 @@ with suppress(ImportError):  # a module reports it through missing_required_lib
     from websocket import WebSocketException
 
 RPC_PORT = 26657
+OWN_RPC_PORT = 26667  # where a node with a gate listens, within its pod alone
+NODE_SILENT_STATUS = 502  # of the gate; a node itself never says that
 ANSWER_SECONDS = 10.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 
@@ -31,10 +33,17 @@ Rpc = Callable[[str], dict[str, Any]]
 class NodeAccess:
     """One node's pod, for one thread. A question ends in ClusterError when the pod cannot be reached, in NodeSilent when its node does not answer."""
 
-    def __init__(self, cluster: Cluster, namespace: str, pod: str = "node-0", container: str = "node") -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        pod: str = "node-0",
+        container: str = "node",
+        port: int = RPC_PORT,
+    ) -> None:
         # Its own client: while a forward is opened, the library puts another function into the client that it was given.
         self._core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(cluster.api_client.configuration))
-        self._namespace, self._pod, self._container = namespace, pod, container
+        self._namespace, self._pod, self._container, self._port = namespace, pod, container, port
         self._where = f"{namespace}/{pod}"
 
     def rpc(self, path: str) -> dict[str, Any]:
@@ -54,17 +63,22 @@ class NodeAccess:
             try:
                 connection.sock.settimeout(max(min(deadline - time.monotonic(), ANSWER_SECONDS), 0.001))
                 connection.request("GET", f"/{path}")
-                body = connection.getresponse().read(LARGEST_ANSWER)
+                answered = connection.getresponse()
+                body = answered.read(LARGEST_ANSWER)
             except (
                 http.client.HTTPException,
                 OSError,
                 AttributeError,
             ) as error:  # without a socket after it was closed
                 raise NodeSilent(f"the node in pod {self._where} does not answer: {_reason(error)}") from error
+            if answered.status == NODE_SILENT_STATUS:
+                raise NodeSilent(f"the node in pod {self._where} does not answer its gate: {_refusal(body)}")
             try:
                 answer: dict[str, Any] = json.loads(body)["result"]
             except (ValueError, KeyError, TypeError) as error:
-                raise ClusterError(f"the node in pod {self._where} gives no answer to {path}") from error
+                raise ClusterError(
+                    f"the node in pod {self._where} gives no answer to {path.partition('?')[0]}: {_refusal(body)}"
+                ) from error
             return answer
 
         try:
@@ -76,11 +90,11 @@ class NodeAccess:
         """Return a socket that leads to the node's RPC; closing it ends the forward."""
         try:
             forward = portforward(
-                self._core.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(RPC_PORT)
+                self._core.connect_get_namespaced_pod_portforward, self._pod, self._namespace, ports=str(self._port)
             )
         except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
             raise ClusterError(f"pod {self._where} cannot be reached: {_reason(error)}") from error
-        return forward.socket(RPC_PORT)
+        return forward.socket(self._port)
 
     def disk_usage(self, path: str) -> float:
         """Return which part of the volume at ``path`` is used, 0 to 1."""
@@ -113,6 +127,16 @@ class NodeAccess:
         except (kubernetes.client.ApiException, WebSocketException, OSError) as error:
             raise ClusterError(f"{command[0]} cannot be run in pod {self._where}: {_reason(error)}") from error
         return str(output)
+
+
+def _refusal(body: bytes) -> str:
+    """Return what an answer without a result says of an error."""
+    try:
+        error = json.loads(body)["error"]
+        text = f"{error['message']} {error.get('data') or ''}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text = body[:200].decode(errors="replace")
+    return " ".join(text.split())[:400] or "nothing was said"
 
 
 def _reason(error: Exception) -> str:

@@ -12,8 +12,9 @@ version_added: 0.1.0
 description:
   - Reads at one height of the provider which validators take part in each consumer and what they announce, and writes the peers that follow
     into the ConfigMap C(config) of the node. Nothing else in its C(config.toml) changes, and the running node is not disturbed.
+  - A node with a gate before its RPC (C(consumer_hybrid_peer_updates) of the role consumer) is then told the peers, which it dials at once.
   - Then asks the node whom it is connected to. Which side has dialled does not matter; a validator that has moved mostly dials the others itself.
-  - With O(restart=fallback) a node is restarted for a validator whose new address it does not know and that is not connected after
+  - With O(restart=fallback) a node that could not be told is restarted for a validator whose new address it does not know and that is not connected after
     O(connect_timeout), one node after the other, the next one only when the last one is ready and has a new block.
   - Validators that have gone are taken out of the ConfigMap; a connection to them that is open stays.
   - Only nodes that run are looked at, those of launched consumers with a namespace of the validator and a StatefulSet that wants a pod.
@@ -131,7 +132,7 @@ consumers:
       elements: dict
       returned: always
     action:
-      description: V(nothing), V(configured) (the ConfigMap was written) or V(restarted).
+      description: V(nothing), V(configured) (the ConfigMap was written), V(dialled) (the node was told as well) or V(restarted).
       type: str
       returned: always
     reason:

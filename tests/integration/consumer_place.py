@@ -413,9 +413,13 @@ class Pod:
             {f"NODE_{name.upper()}": str(self._mounted / name) for name in ("config", "keys", "genesis")}
         )
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                container["command"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+            own = f"tcp://{self.url.removeprefix('http://')}"
+            command = [part.replace("tcp://127.0.0.1:26667", own) for part in container["command"]]
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def file(self, path: str) -> str:
+        """Return a file of the node's configuration as it was when the node started."""
+        return (self._mounted / "config" / Path(path).name).read_text()
 
     def _mount(self, directory: Path, volume: dict[str, Any]) -> None:
         """Put the files of a Secret, a ConfigMap or several ConfigMaps into a directory, as the kubelet does."""

@@ -6,11 +6,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes
 
+from ansible_collections.interchain.security.plugins.module_utils.errors import NodeSilent
+from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 from tests.integration.consumer_place import VALIDATOR, Pod
 from tests.integration.monitor_place import MonitorPlace
 
@@ -76,3 +80,23 @@ class Kubelet:
         """Return height and round of the last vote."""
         found = json.loads((self.home / "data/priv_validator_state.json").read_text())
         return int(found["height"]), int(found["round"])
+
+
+def process_access(kubelet: Kubelet) -> type[NodeAccess]:
+    """Return the way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
+
+    class ProcessAccess(NodeAccess):
+        def _connect(self) -> Any:
+            parts = urlsplit(kubelet.process.url)
+            try:
+                return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
+            except OSError as error:  # a forward to a port at which nobody listens is closed at once
+                raise NodeSilent(str(error)) from error
+
+        def disk_usage(self, path: str) -> float:
+            return 0.5
+
+        def read_file(self, path: str) -> str:
+            return kubelet.process.file(path)
+
+    return ProcessAccess

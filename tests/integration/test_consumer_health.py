@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import uuid
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils import node_look
-from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     consumer_health,
     consumer_health_info,
     consumer_info,
 )
 from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
-from tests.integration.kubelet import Kubelet
+from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
 
 pytestmark = pytest.mark.timeout(300)  # some run several playbooks
@@ -35,56 +31,11 @@ pytestmark = pytest.mark.timeout(300)  # some run several playbooks
 NEVER = 10**6  # seconds
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorPlace]:
-    made = MonitorPlace(tmp_path_factory.mktemp("place"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture(scope="module")
-def consumer_id(place: MonitorPlace) -> str:
-    """A consumer whose node was launched; its process does not run yet."""
-    made = place.create_consumer(spawn_in=15)
-    place.opt_in(made)
-    place.converge("stage", made)
-    place.await_launch(made)
-    assert place.converge("launch", made)["launched"]["mode"] == "sign"
-    return made
-
-
-@pytest.fixture(scope="module")
-def kubelet(place: MonitorPlace, consumer_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
-    made = Kubelet(place, consumer_id, tmp_path_factory.mktemp("node") / "home")
-    made.process.stage()
-    made.start()
-    try:
-        wait_for("blocks", lambda: made.process.height() >= 4)
-        yield made
-    finally:
-        made.signal(signal.SIGCONT)
-        made.process.kill()
-
-
 @pytest.fixture
 def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
 
-    class ProcessAccess(NodeAccess):
-        def _connect(self) -> Any:
-            parts = urlsplit(kubelet.process.url)
-            try:
-                return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
-            except OSError as error:  # a forward to a port at which nobody listens is closed at once
-                raise NodeSilent(str(error)) from error
-
-        def disk_usage(self, path: str) -> float:
-            return 0.5
-
-    monkeypatch.setattr(node_look, "NodeAccess", ProcessAccess)
+    monkeypatch.setattr(node_look, "NodeAccess", process_access(kubelet))
     monkeypatch.setattr(node_look, "ASK_SECONDS", 2.0)
 
 

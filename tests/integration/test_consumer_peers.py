@@ -8,81 +8,34 @@ each other and run in the order of this file.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils import node_restart
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, NodeSilent
+from ansible_collections.interchain.security.plugins.module_utils import node_dial, node_restart
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import with_peers
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
 from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
-from tests.integration.kubelet import Kubelet
+from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
 
 STALE = f"{'5a' * 20}@192.0.2.7:26756"
 NOBODY = f"{'0b' * 20}@192.0.2.8:26756"
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorPlace]:
-    made = MonitorPlace(tmp_path_factory.mktemp("place"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture(scope="module")
-def consumer_id(place: MonitorPlace) -> str:
-    """A consumer whose node was launched; its process does not run yet."""
-    made = place.create_consumer(spawn_in=15)
-    place.opt_in(made)
-    place.converge("stage", made)
-    place.await_launch(made)
-    assert place.converge("launch", made)["launched"]["mode"] == "sign"
-    return made
-
-
-@pytest.fixture(scope="module")
-def kubelet(place: MonitorPlace, consumer_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
-    made = Kubelet(place, consumer_id, tmp_path_factory.mktemp("node") / "home")
-    made.process.stage()
-    made.start()
-    try:
-        wait_for("blocks", lambda: made.process.height() >= 2)
-        yield made
-    finally:
-        made.process.kill()
-
-
 @pytest.fixture
 def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
 
-    class ProcessAccess(NodeAccess):
-        def _connect(self) -> Any:
-            parts = urlsplit(kubelet.process.url)
-            try:
-                return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
-            except OSError as error:
-                raise NodeSilent(str(error)) from error
-
-        def read_file(self, path: str) -> str:
-            return (kubelet.process._mounted / "config" / Path(path).name).read_text()
-
-    monkeypatch.setattr(node_restart, "NodeAccess", ProcessAccess)
-    monkeypatch.setattr(consumer_restart, "NodeAccess", ProcessAccess)
+    access = process_access(kubelet)
+    for module in (node_restart, consumer_restart, node_dial):
+        monkeypatch.setattr(module, "NodeAccess", access)
 
 
 def run(place: MonitorPlace, operation: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
@@ -256,6 +209,42 @@ def test_a_node_takes_other_settings_by_one_restart(
     assert done["restarted"]
     assert done["height"] > 0
     assert deleted == [first]
+
+
+def test_a_node_with_a_gate_is_told_whom_to_dial(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next pod has the gate; the one that runs still refuses, and is restarted, after which it is told while it runs."""
+    place.converge("stage", consumer_id, consumer_hybrid_peer_updates=True)
+    first, elsewhere = uid(kubelet), NOBODY.replace("0b", "0d")
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"third": elsewhere}, {}))
+    with restarts_of(kubelet) as deleted:
+        refused = peers(place, restart="fallback", connect_timeout=0, restart_timeout=60, restart_pause=0)
+    assert refused["action"] == "restarted"
+    assert "it could not be told whom to dial" in refused["reason"]
+    assert deleted == [first]
+    pod, second = kubelet.pod, uid(kubelet)
+    assert pod is not None
+    assert [one["name"] for one in pod["spec"]["initContainers"]] == ["rpc-gate"]
+    assert "--rpc.laddr=tcp://127.0.0.1:26667" in pod["spec"]["containers"][0]["command"]
+    wait_for("blocks", lambda: kubelet.process.height() >= 1)
+    # The second one is nobody's name: the node takes the others all the same.
+    moved, nameless = NOBODY.replace("0b", "0e"), f"{'0f' * 20}@nobody.invalid:26656"
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"third": moved, "fourth": nameless}, {}))
+    for action in ("dialled", "dialled"):
+        told = peers(place, restart="fallback", connect_timeout=0, restart_pause=0)
+        assert (told["action"], told["missing"]) == (action, [moved, nameless])
+        assert "was told the address and goes on dialling" in told["reason"]
+    assert uid(kubelet) == second
+    heard = [
+        line for line in kubelet.process.log.read_text(errors="replace").splitlines() if "persistent peers" in line
+    ]
+    assert moved in heard[-1]
+    assert nameless in heard[-1]
+    assert elsewhere not in heard[-1]
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({}, {}))
+    gone = peers(place, restart="fallback", connect_timeout=0)
+    assert (gone["action"], gone["reason"]) == ("configured", "other peers are announced than were written down")
 
 
 def test_the_playbooks(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> None:

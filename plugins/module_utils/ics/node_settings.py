@@ -96,6 +96,8 @@ def files(staged: StagedSettings, start: StartSettings) -> dict[str, str]:
         "priv_validator_state_file": "data/priv_validator_state.json",
         "node_key_file": "config/node_key.json",
         "consensus": {"double_sign_check_height": start.double_sign_check_height},
+        # A pod that keeps its RPC to itself opens them by a flag.
+        "rpc": {"unsafe": False},
         "p2p": {"external_address": start.external_address, "persistent_peers": ",".join(start.peers)},
     }
     if start.signer is not Signer.LOCAL:

@@ -3,9 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Keeping the peers of a running node current: what is still due, and whether its node is to be restarted for that.
 
-A node reads its peers when it starts. A validator that has moved dials the others itself, so mostly its new address is needed by the next start
-only. Where it does not, a restart is the last resort, and strangers must not be able to bring about many: not again for the same validator
-for a while, and not for anybody shortly after the last one.
+A node reads its peers when it starts, and one with a gate can be told later ones. A validator that has moved dials the others itself, so mostly
+its new address is needed by the next start only. Where it does not, and the node cannot be told, a restart is the last resort, and strangers must
+not be able to bring about many: not again for the same validator for a while, and not for anybody shortly after the last one.
 """
 
 from __future__ import annotations
@@ -87,11 +87,18 @@ def settled(
     return Past(due, restarted)
 
 
-def decide(past: Past, wanted: Mapping[str, str], now: datetime, pause: timedelta) -> Verdict:
-    """Say whether the node is restarted for the validators that are due and still not connected."""
+def decide(past: Past, wanted: Mapping[str, str], now: datetime, pause: timedelta, *, told: bool = False) -> Verdict:
+    """Say whether the node is restarted for the validators that are due and still not connected.
+
+    One that was ``told`` their addresses while it runs dials them as it would after a restart, so that has nothing to add.
+    """
     if not past.due:
         return Verdict(restart=False)
     named = ", ".join(wanted[operator] for operator in past.due)
+    if told:
+        return Verdict(
+            restart=False, reason=f"not connected: {named}; the running node was told the address and goes on dialling"
+        )
     fresh = tuple(
         operator for operator in past.due if operator not in past.restarted or now - past.restarted[operator] >= pause
     )

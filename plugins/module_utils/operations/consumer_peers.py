@@ -3,18 +3,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Keep the peers of a validator's running consumer nodes at what the other validators announce.
 
-The order is what makes a cut run harmless: what is due is remembered first, then the ConfigMap is written, and a restart is remembered before it is done.
+The order is what makes a cut run harmless: what is due is remembered first, then the ConfigMap is written, then the node is told if it can be, and a
+restart is remembered before it is done.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils import node_restart
+from ansible_collections.interchain.security.plugins.module_utils import node_dial, node_restart
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
@@ -80,6 +81,9 @@ class Node:
     configured: tuple[str, ...]
     config: Mapping[str, Any]  # the ConfigMap
     past: Past
+    can_be_told: bool  # whom to dial, while it runs
+    was_told: bool = False
+    refusal: str = ""  # why it could not be told
     answer: Answer | None = None
     problem: str = ""
     action: str = "nothing"
@@ -134,6 +138,7 @@ class _Run:
         nodes = self._nodes(client, height)
         self._each(nodes, self._write)
         asked = [node for node in nodes if self.params["ask"] == "always" or node.past.due]
+        self._tell(nodes)
         self._ask(asked)
         self._each(asked, self._settle)
         self._restart([node for node in asked if node.answer is not None])
@@ -199,7 +204,9 @@ class _Run:
         members = members_of(client, consumer_id, validators, height)
         peers = peers_of(members, consumer.chain_id, self.params["operator_address"])
         configured = peers_in((config.get("data") or {}).get(CONFIG_FILE, ""))
-        return Node(consumer_id, namespace, memory, peers, configured, config, Past.parse(memory))
+        template = stateful_set["spec"]["template"]["spec"]
+        gated = any(one["name"] == node_dial.GATE for one in template.get("initContainers") or [])
+        return Node(consumer_id, namespace, memory, peers, configured, config, Past.parse(memory), gated)
 
     # -- what is written ---------------------------------------------------------------------------------------------------
 
@@ -239,6 +246,37 @@ class _Run:
         definition = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         self.changes.append(self.cluster.merge(definition))
         node.memory = {**node.memory, **data}
+
+    # -- what the running node is told -------------------------------------------------------------------------------------
+
+    def _tell(self, nodes: Sequence[Node]) -> None:
+        """Tell the nodes that have other peers now, and those that somebody is due for still, whom to dial.
+
+        One that refuses, or that cannot be told, is left to the restart: that is no problem of the run.
+        """
+        told = [
+            node
+            for node in nodes
+            if node.can_be_told and node.wanted and (node.action == "configured" or node.past.due)
+        ]
+        if self.check_mode or not told:
+            return
+        # The node is bound now, each call to its own.
+        calls = {node.consumer_id: (lambda node=node: self._dial(node)) for node in told}
+        for consumer_id, refusal in ask_all(calls, AT_ONCE, ASK_SECONDS).items():
+            node = next(one for one in told if one.consumer_id == consumer_id)
+            if refusal == "":
+                node.was_told, node.action = True, "dialled"
+            else:
+                node.refusal = f"it could not be told whom to dial: {refusal or 'no answer'}"
+
+    def _dial(self, node: Node) -> str:
+        """Make all peers the node's persistent ones, in place of those before; it dials those that it is not connected to. Returns why not."""
+        try:
+            node_dial.dial(self.cluster, node.namespace, node.peers.addresses)
+        except ClusterError as error:
+            return str(error) or type(error).__name__
+        return ""
 
     # -- what is seen ------------------------------------------------------------------------------------------------------
 
@@ -284,7 +322,9 @@ class _Run:
         cursor = (self.cluster.get("ConfigMap", CURSOR, self.monitor) or {}).get("data") or {}
         busy, stop = busy_consumers(cursor), ""
         for node in nodes:
-            verdict = peer_updates.decide(node.past, node.wanted, datetime.now(UTC), self.pause)
+            verdict = peer_updates.decide(node.past, node.wanted, datetime.now(UTC), self.pause, told=node.was_told)
+            if node.refusal:
+                verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, node.refusal))))
             node.reason = verdict.reason or node.reason
             if not verdict.restart:
                 continue

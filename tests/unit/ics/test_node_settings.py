@@ -34,6 +34,8 @@ priv_validator_laddr = "tcp://192.0.2.7:1"
 [consensus]
 double_sign_check_height = 0
 timeout_commit = "1s"
+[rpc]
+unsafe = true
 [p2p]
 persistent_peers = "a@192.0.2.8:1"
 addr_book_strict = false
@@ -61,6 +63,7 @@ def test_the_launch_goes_over_what_was_staged() -> None:
     config = started(Signer.LOCAL)
     assert config["moniker"] == "alice"
     assert config["consensus"] == {"double_sign_check_height": 10, "timeout_commit": "1s"}
+    assert config["rpc"] == {"unsafe": False}
     assert config["p2p"] == {
         "addr_book_strict": False,
         "external_address": "192.0.2.1:27000",

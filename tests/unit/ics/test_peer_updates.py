@@ -87,6 +87,14 @@ def test_not_for_anybody_shortly_after_a_restart() -> None:
     assert decide(past, WANTED, NOW + NODE_PAUSE, HOUR).restart
 
 
+def test_a_node_that_was_told_is_not_restarted() -> None:
+    found = decide(Past(due={"bob": NOW}), WANTED, NOW + NODE_PAUSE, HOUR, told=True)
+    assert not found.restart
+    assert WANTED["bob"] in found.reason
+    assert "goes on dialling" in found.reason
+    assert decide(Past(), WANTED, NOW, HOUR, told=True).reason == ""
+
+
 @given(st.lists(st.sampled_from(["alice", "bob"]), min_size=1, max_size=200))
 def test_whatever_is_announced_in_a_day_a_node_is_restarted_seldom(moves: list[str]) -> None:
     """One of the two moves to an address that leads nowhere, again and again, at every check."""
