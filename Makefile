@@ -9,11 +9,11 @@ export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_IDS CO
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
 .PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status logs \
-	list-consumers show-consumer create-consumer update-consumer remove-consumer opt-in opt-out assign-key keys register-endpoint \
-	check-consumers repair-consumer update-node validator-endpoints check-endpoint-sync remove-leftovers clean
+	list-consumers show-consumer create-consumer update-consumer-parameters remove-consumer opt-in opt-out assign-key keys register-endpoint \
+	check-consumers repair-consumer update-consumer validator-endpoints check-endpoint-sync remove-leftovers clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
 
 setup: ## Install what the other targets need (.venv, .build, Debian packages); repeats nothing
 	@scripts/setup
@@ -60,7 +60,7 @@ create-consumer: ## Create a consumer (CHAIN_ID=demo-2; optional SPAWN_TIME=+60s
 	@scripts/devnet playbook create_consumer chain_id spawn_time consumer_name consumer_description consumer_metadata unbonding_period \
 	  allow_duplicate consumer_parameters
 
-update-consumer: ## Change a consumer's parameters as its owner (CONSUMER_ID=0 CONSUMER_PARAMETERS='{"validators_power_cap": 33}')
+update-consumer-parameters: ## Change a consumer's parameters as its owner (CONSUMER_ID=0 CONSUMER_PARAMETERS='{"validators_power_cap": 33}')
 	@scripts/devnet playbook update_consumer_parameters consumer_id consumer_parameters
 
 remove-consumer: ## Stop a launched consumer as its owner (CONSUMER_ID=0)
@@ -87,7 +87,7 @@ check-consumers: ## Look now whether a validator's consumer nodes are well, and 
 repair-consumer: ## Repair or start the node of a consumer at once (CONSUMER_ID=0 VALIDATOR=alice)
 	@scripts/devnet validator-playbook repair_consumer consumer_id
 
-update-node: ## Bring running nodes up to date, one after the other (VALIDATOR=alice; optional CONSUMER_ID=0 or CONSUMER_IDS=0,3)
+update-consumer: ## Bring running nodes up to date, one after the other (VALIDATOR=alice; optional CONSUMER_ID=0 or CONSUMER_IDS=0,3)
 	@scripts/devnet validator-playbook update_consumer consumer_id consumer_ids
 
 validator-endpoints: ## Show what the validators announce, and what is wrong with it

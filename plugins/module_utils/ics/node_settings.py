@@ -9,6 +9,7 @@ Who signs, with which files, is said here alone: a catalogue cannot say it.
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ with suppress(ImportError):  # a module reports it through missing_required_lib
 
 CONFIG_FILE, APP_FILE, LAUNCH_FILE = "config.toml", "app.toml", "launch.json"
 OWNER_FILE, SIGNER_FILE, VOLUME_FILE = "owner", "signer", "volume"
+SIGNER_MARK = "interchain-security/signer"  # annotation of the pod's template
 SIGNER_ADDRESS = "tcp://0.0.0.0:26659"
 
 
@@ -34,6 +36,16 @@ class Signer(enum.Enum):
     LOCAL = "local"  # with the key in its namespace
     REMOTE = "remote"  # by a signer that connects to it
     NONE = "none"
+
+
+def signer_mark(signer: Signer, public_key: str) -> str:
+    """Return what the pod's template says of who signs. Another key (base64), or another place of it, starts the node anew."""
+    return f"{signer.value}-{key_mark(public_key)}"
+
+
+def key_mark(public_key: str) -> str:
+    """Return the part of the mark by which a key (base64) is told from others."""
+    return hashlib.sha256(public_key.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ The order is what makes a cut run harmless: the fence before the key, the key an
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -58,7 +57,6 @@ from ansible_collections.interchain.security.plugins.module_utils.place import (
 )
 
 HASH = "interchain-security/genesis-hash"
-SIGNER = "interchain-security/signer"
 GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0
 
 
@@ -128,7 +126,7 @@ class Launcher:
             self._write_keys(place, signer),
             self._remember(place, _memory(place, facts, decision, genesis_hash, signer)),
             self._write_config(place, node_settings.files(staged, start)),
-            self._run(place, f"{signer.value}-{hashlib.sha256(held.encode()).hexdigest()[:12]}"),
+            self._run(place, node_settings.signer_mark(signer, held)),
         ]
         launched = self._client.consumer(consumer.consumer_id).phase is Phase.LAUNCHED
         if not launched:  # it was stopped in this very moment, and whoever stops its node may have come before us
@@ -256,7 +254,7 @@ class Launcher:
 
     def _run(self, place: Place, signer: str) -> Change:
         """Let the node run. Another signer starts it anew; the old pod is gone before the new one starts."""
-        template = {"metadata": {"annotations": {SIGNER: signer}}}
+        template = {"metadata": {"annotations": {node_settings.SIGNER_MARK: signer}}}
         return self._cluster.patch(_stateful_set(place, {"replicas": 1, "template": template}))
 
     def _remember(self, place: Place, data: Mapping[str, str]) -> Change:

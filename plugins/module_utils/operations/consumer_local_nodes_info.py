@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tell which nodes of a consumer run in this cluster, whosever they are, and whether one may be taken down for an update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils import node_restart
+from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
+from ansible_collections.interchain.security.plugins.module_utils.ics import rolling
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
+    ID_LABEL,
+    checked_consumer_id,
+    checked_validator_name,
+)
+from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import SIGNER_MARK, key_mark
+from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "consumer_id": {"type": "str", "required": True},
+    "validator": {"type": "str", "required": True},
+    "kubeconfig": {"type": "path"},
+}
+VALIDATOR_LABEL = "interchain-security/validator"
+PAGE = 100  # validators that a node tells at once
+AT_ONCE = 8  # nodes asked
+ASK_SECONDS = 15.0  # for one of them
+
+Powers = dict[str, int]  # by the mark of the key
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Look at all, whose power is that in the newest set that one of them knows."""
+    consumer_id = checked_consumer_id(params["consumer_id"])
+    validator = checked_validator_name(params["validator"])
+    cluster = Cluster(params["kubeconfig"])
+    wanted = _wanted(cluster, consumer_id)
+    # The namespace is bound now, each question to its own.
+    questions = {name: (lambda namespace=found[0]: _ask(cluster, namespace)) for name, found in wanted.items()}
+    answers = ask_all(questions, AT_ONCE, ASK_SECONDS)
+    seen = [answer for answer in answers.values() if answer is not None]
+    powers: Powers = max(seen, key=lambda answer: answer[0])[1] if seen else {}
+    nodes = {
+        name: rolling.LocalNode(power=powers.get(mark, 0), up=answers[name] is not None)
+        for name, (_namespace, mark) in wanted.items()
+    }
+    return {
+        "changed": False,
+        "nodes": [{"validator": name, "power": node.power, "up": node.up} for name, node in sorted(nodes.items())],
+        "refusal": rolling.refusal(nodes, validator),
+    }
+
+
+def _wanted(cluster: Cluster, consumer_id: str) -> dict[str, tuple[str, str]]:
+    """Return namespace and key's mark of each node that is to run, by validator. What may not be read is another operator's."""
+    found: dict[str, tuple[str, str]] = {}
+    for namespace in cluster.select("Namespace", selector=f"{ID_LABEL}={consumer_id}", metadata_only=True):
+        name = str(namespace["metadata"]["name"])
+        try:
+            stateful_set = cluster.get("StatefulSet", "node", name, "apps/v1")
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            continue
+        if stateful_set is not None and stateful_set["spec"]["replicas"]:
+            annotations: Mapping[str, str] = stateful_set["spec"]["template"]["metadata"].get("annotations") or {}
+            mark = annotations.get(SIGNER_MARK, "").rpartition("-")[2]
+            found[namespace["metadata"]["labels"][VALIDATOR_LABEL]] = (name, mark)
+    return found
+
+
+def _ask(cluster: Cluster, namespace: str) -> tuple[int, Powers] | None:
+    """Return a node's height and the powers in its newest set; None when it is not up."""
+    try:
+        if not node_restart.is_ready(cluster.get("Pod", node_restart.POD, namespace)):
+            return None
+        with NodeAccess(cluster, namespace).conversation(ASK_SECONDS) as rpc:
+            height = int(rpc("status")["sync_info"]["latest_block_height"])
+            powers: Powers = {}
+            page = total = 0
+            while page * PAGE < total or page == 0:
+                page += 1
+                answer = rpc(f"validators?page={page}&per_page={PAGE}")
+                powers |= {key_mark(one["pub_key"]["value"]): int(one["voting_power"]) for one in answer["validators"]}
+                total = int(answer["total"])
+            return height, powers
+    except (ClusterError, KeyError, TypeError, ValueError):
+        return None
