@@ -268,3 +268,16 @@ def test_the_playbooks(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) 
 def test_without_the_right_operator_nothing_is_written(place: MonitorPlace, consumer_id: str) -> None:
     with pytest.raises(InvalidInput, match="no validator of the provider chain"):
         run(place, consumer_peers, operator_address="cosmosvaloper1nobody")
+
+
+def test_before_an_opt_in_the_cluster_is_asked(place: MonitorPlace) -> None:
+    """The namespace could be made, and is not; that of another validator could not, says the cluster's own policy."""
+    other = place.create_consumer(spawn_in=3600)
+    place.converge("access", other)
+    refused = place.run("access", other, interchain_validator="bob")
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert f"The namespace bob-consumer-{other} could not be made in this cluster, nothing was changed" in said
+    assert f"may only work in namespaces {VALIDATOR}-consumer-" in said
+    for name in (VALIDATOR, "bob"):
+        assert place.cluster.get("Namespace", f"{name}-consumer-{other}") is None
