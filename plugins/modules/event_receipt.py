@@ -31,7 +31,7 @@ options:
     choices: [check, endpoints]
     default: check
   event_uuid:
-    description: The C(meta.uuid) of the event. Empty for a run by hand.
+    description: The C(meta.uuid) of the event. Empty for a run by hand, which leaves that of the last event as it is.
     type: str
     default: ""
   attempt:

@@ -28,7 +28,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Receipt:
-    """One playbook run. event_uuid is empty for a run by hand; attempt counts from 1; reason is one line."""
+    """One playbook run. event_uuid is that of the last event, of which a run by hand is none; attempt counts from 1; reason is one line."""
 
     event_uuid: str
     outcome: Outcome

@@ -55,6 +55,9 @@ def _write(store: StateStore, name: str, written: dict[str, str], check_mode: bo
         document = store.read(name)
         data = dict(document.data) if document else {}
         before = {key: data[key] for key in KEYS if key in data}
+        if not written["event_uuid"]:
+            # A run by hand is of no event, and takes away nothing: the event source may still be about to read that the last one has ended.
+            written = written | {key: before[key] for key in ("event_uuid", "event_attempt") if key in before}
         if {**before, "event_at": ""} == {**written, "event_at": ""}:
             return {"changed": False, "receipt": before, "diff": {"before": before, "after": before}}
         if not check_mode:

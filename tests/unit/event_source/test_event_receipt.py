@@ -72,6 +72,16 @@ def test_a_run_by_hand_names_no_event(tmp_path: Path) -> None:
     assert run(event_receipt_info, tmp_path, event_uuid=UUID)["receipts"] == []
 
 
+def test_a_run_by_hand_takes_no_receipt_away(tmp_path: Path) -> None:
+    """Else the event source would wait until action_timeout for the check that has ended just before."""
+    run(event_receipt, tmp_path, event_uuid=UUID, outcome="failed", attempt=2, reason="no quota")
+    assert run(event_receipt, tmp_path, outcome="done")["changed"]
+    found = stored(tmp_path)
+    assert (found["event_uuid"], found["event_attempt"]) == (UUID, "2")
+    assert (found["event_outcome"], found["event_reason"]) == ("done", "")
+    assert not run(event_receipt, tmp_path, outcome="done")["changed"]
+
+
 def test_what_others_write_at_the_same_time_stays(tmp_path: Path) -> None:
     store = FileStateStore(str(tmp_path))
     store.write("consumer-7", {}, None)
