@@ -21,7 +21,7 @@ from tests.testbed.devnet import Devnet
 pytestmark = pytest.mark.timeout(900)
 
 MEMBERS = ("alice", "bob")
-CHECK_SECONDS = 5
+CHECK_SECONDS = 10  # a check takes four seconds of a processor
 
 
 @pytest.fixture(scope="module", autouse=True)

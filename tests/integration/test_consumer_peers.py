@@ -231,6 +231,8 @@ def test_a_node_with_a_gate_is_told_whom_to_dial(
     # The second one is nobody's name: the node takes the others all the same.
     moved, nameless = NOBODY.replace("0b", "0e"), f"{'0f' * 20}@nobody.invalid:26656"
     monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"third": moved, "fourth": nameless}, {}))
+    predicted = peers(place, check_mode=True, restart="fallback")
+    assert (predicted["action"], predicted["configured"]) == ("dialled", [elsewhere])
     for action in ("dialled", "dialled"):
         told = peers(place, restart="fallback", connect_timeout=0, restart_pause=0)
         assert (told["action"], told["missing"]) == (action, [moved, nameless])

@@ -254,21 +254,19 @@ class _Run:
 
         One that refuses, or that cannot be told, is left to the restart: that is no problem of the run.
         """
-        told = [
-            node
+        told = {
+            node.consumer_id: node
             for node in nodes
             if node.can_be_told and node.wanted and (node.action == "configured" or node.past.due)
-        ]
-        if self.check_mode or not told:
-            return
-        # The node is bound now, each call to its own.
-        calls = {node.consumer_id: (lambda node=node: self._dial(node)) for node in told}
-        for consumer_id, refusal in ask_all(calls, AT_ONCE, ASK_SECONDS).items():
-            node = next(one for one in told if one.consumer_id == consumer_id)
+        }
+        # The node is bound now, each call to its own. In check mode each is taken to agree.
+        calls = {name: (lambda node=node: self._dial(node)) for name, node in told.items()}
+        answers = dict.fromkeys(calls, "") if self.check_mode else ask_all(calls, AT_ONCE, ASK_SECONDS)
+        for name, refusal in answers.items():
             if refusal == "":
-                node.was_told, node.action = True, "dialled"
+                told[name].was_told, told[name].action = True, "dialled"
             else:
-                node.refusal = f"it could not be told whom to dial: {refusal or 'no answer'}"
+                told[name].refusal = f"it could not be told whom to dial: {refusal or 'no answer'}"
 
     def _dial(self, node: Node) -> str:
         """Make all peers the node's persistent ones, in place of those before; it dials those that it is not connected to. Returns why not."""
