@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
-from ansible_collections.interchain.security.plugins.module_utils.managed_fields import applied_by
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
     import kubernetes
@@ -155,12 +154,6 @@ class Cluster:
                 raise
             return _change(before, after)
 
-    def restore(self, found: Mapping[str, Any]) -> Change:
-        """Take back what was applied since the object was read (`get`); what others have set meanwhile stays."""
-        # Items that went have to come back with what the server had set in them, such as the node port of a Service's port, which is not ours to keep.
-        self.apply(applied_by(FIELD_MANAGER, found, whole_items=True))
-        return self.apply(applied_by(FIELD_MANAGER, found))
-
     def create(self, definition: Mapping[str, Any]) -> Change:
         """Make an object where there is none; one that is there stays as it is."""
         kind, name, namespace, resource = self._target(definition)
@@ -254,6 +247,10 @@ class Cluster:
         return write()
 
     def _apply(self, resource: Any, definition: Mapping[str, Any]) -> dict[str, Any]:
+        if definition["metadata"].get(
+            "resourceVersion"
+        ):  # in conflict it was changed meanwhile, and is to be read again
+            return self._apply_once(resource, definition)
         return self._again(lambda: self._apply_once(resource, definition))
 
     def _apply_once(self, resource: Any, definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ask_all import
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent, QueryFailed
+from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import Pod, Seen
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
@@ -32,14 +33,18 @@ VOLUME = "data"
 NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
     ("ConfigMap", "v1"): ("config", "genesis"),
     ("Secret", "v1"): ("keys",),
-    ("Service", "v1"): ("node", "p2p"),
+    ("Service", "v1"): ("node",),
     ("ServiceAccount", "v1"): ("node",),
     ("NetworkPolicy", "networking.k8s.io/v1"): ("node",),
 }
 
 
 def look(
-    cluster: Cluster, validator: str, memories: Mapping[str, Mapping[str, str]], commits: int
+    cluster: Cluster,
+    validator: str,
+    monitor_namespace: str,
+    memories: Mapping[str, Mapping[str, str]],
+    commits: int,
 ) -> tuple[dict[str, Seen], dict[str, str]]:
     """Return what is seen of the consumers' nodes, and why some cannot be looked at, by consumer_id.
 
@@ -47,11 +52,16 @@ def look(
     """
     seen: dict[str, Seen] = {}
     problems: dict[str, str] = {}
+    routed = _names(cluster, routes.SLICE, monitor_namespace, routes.SLICE_VERSION)
     for consumer_id, memory in memories.items():
         try:
-            seen[consumer_id] = _of_cluster(cluster, consumer_namespace(validator, consumer_id), memory)
+            found = _of_cluster(cluster, consumer_namespace(validator, consumer_id), memory)
         except ClusterError as error:
             problems[consumer_id] = str(error)
+            continue
+        if found.wanted and routes.slice_name(consumer_id) not in routed:
+            found = replace(found, missing=(*found.missing, "its port of the load balancer"))
+        seen[consumer_id] = found
 
     def question(consumer_id: str) -> Seen:
         node = NodeAccess(cluster, consumer_namespace(validator, consumer_id))

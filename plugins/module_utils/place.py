@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import from_key_file
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL, consumer_namespace
 
@@ -34,7 +35,8 @@ class Place:
     settings: dict[str, str] | None = field(repr=False)
     volume: str
     home: bool
-    service: dict[str, Any] | None = field(repr=False)
+    service: dict[str, Any] | None = field(repr=False)  # the load balancer
+    route: dict[str, Any] | None = field(repr=False)  # that claims the node's port of it
     node: bool
 
     @property
@@ -45,18 +47,16 @@ class Place:
             "settings": self.settings is not None,
             "volume": bool(self.volume),
             "home directory": self.home,
-            "P2P Service": self.service is not None,
+            "P2P port": self.route is not None,
             "StatefulSet": self.node,
         }
         return [name for name, there in parts.items() if not there]
 
     @property
     def external_address(self) -> str:
-        """Host and port of the P2P Service, empty when it has no address (yet)."""
-        service = self.service or {}
-        ingress = (((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}])[0]
-        host = str(ingress.get("ip") or ingress.get("hostname") or "")
-        return f"{f'[{host}]' if ':' in host else host}:{service['spec']['ports'][0]['port']}" if host else ""
+        """IP address and port of the load balancer, empty when there is none (yet)."""
+        claim = None if self.route is None else routes.claim_of(self.route)
+        return "" if claim is None else routes.external_address(self.service, claim.port)
 
 
 def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: str) -> Place:
@@ -86,7 +86,8 @@ def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: 
         settings=None if settings is None else settings.get("data") or {},
         volume=str(claim["metadata"]["uid"]) if claim else "",
         home=bool(claim and HOME in (claim["metadata"].get("annotations") or {})),
-        service=cluster.get("Service", "p2p", namespace),
+        service=cluster.get("Service", routes.SERVICE, monitor_namespace),
+        route=cluster.get(routes.SLICE, routes.slice_name(consumer_id), monitor_namespace, routes.SLICE_VERSION),
         # It is made without its volumes first, so that it begins with no pod.
         node=bool(node and node["spec"]["template"]["spec"].get("volumes")),
     )

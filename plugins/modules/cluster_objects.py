@@ -48,15 +48,6 @@ options:
         C(interchain-security/volume), is removed and made again.
     type: int
     default: 0
-  wait_address:
-    description: The address that Services of the type LoadBalancer must have. Empty for any.
-    type: str
-    default: ''
-  restore:
-    description:
-      - When the wait fails, objects that were there before get back what O(mode=apply) has changed in them. Objects that were made stay, to be looked at.
-    type: bool
-    default: false
   kubeconfig:
     description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
     type: path

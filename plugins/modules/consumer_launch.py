@@ -119,7 +119,7 @@ genesis_hash:
   type: str
   returned: unless mode is stay_out
 external_address:
-  description: Host and port of the P2P Service.
+  description: IP address and port of the load balancer that the node calls its own; empty while there is none, and where it is known by a DNS name.
   type: str
   returned: unless mode is stay_out
 p2p_peers:

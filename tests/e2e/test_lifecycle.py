@@ -256,7 +256,6 @@ def test_injections_are_data(devnet: Devnet, seen: dict[str, str]) -> None:
         "keys",
         "kube-root-ca.crt",
         "node",
-        "p2p",
         "settings",
     ]
 

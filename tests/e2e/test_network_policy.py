@@ -116,9 +116,9 @@ def address(devnet: Devnet, namespace: str, pod: str) -> str:
 
 def test_everybody_may_be_a_peer(devnet: Devnet, consumer_id: str) -> None:
     namespace = f"alice-consumer-{consumer_id}"
-    service = devnet.get("service", "p2p", namespace)
+    service = devnet.get("service", "p2p", "alice-monitor")
     assert service is not None
-    (announced,) = service["spec"]["ports"]
+    (announced,) = (port for port in service["spec"]["ports"] if port["name"] == f"consumer-{consumer_id}")
     outside = service["status"]["loadBalancer"]["ingress"][0]["ip"]
     assert connect(devnet, STRANGER, "web", address(devnet, namespace, "node-0"), 26656) == "open"
     assert connect(devnet, STRANGER, "web", outside, announced["port"]) == "open"

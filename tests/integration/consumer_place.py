@@ -345,6 +345,7 @@ class Place:
             ("ConfigMap", "v1", MONITOR),
             ("Secret", "v1", MONITOR),
             ("Lease", "coordination.k8s.io/v1", MONITOR),
+            ("EndpointSlice", "discovery.k8s.io/v1", MONITOR),
         ):
             listed = self.cluster.select(kind, where, own if where == MONITOR else "", api_version)
             found += [{"kind": kind, **entry} for entry in listed]

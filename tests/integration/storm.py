@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key, routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, wait_for
 
@@ -19,7 +19,6 @@ STAGED = (
     ("ConfigMap", "settings", "v1"),
     ("ConfigMap", "base-genesis", "v1"),
     ("PersistentVolumeClaim", "data", "v1"),
-    ("Service", "p2p", "v1"),
     ("StatefulSet", "node", "apps/v1"),
 )
 SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
@@ -51,7 +50,7 @@ class Storm:
         self.announce(spawn_in)
         place.converge("stage", self.ids[0])
         self._in_parallel(self._stage, self.ids[1:])
-        wait_for("the Services' addresses", self._addressed)
+        wait_for("the address of the load balancer", self._addressed)
 
     def await_launches(self, seconds: float) -> None:
         client = ProviderClient([self._place.node.url])
@@ -99,16 +98,12 @@ class Storm:
             made.pop("status", None)
             made["metadata"]["namespace"] = own
             made["metadata"]["labels"]["interchain-security/consumer-id"] = consumer_id
-            if kind == "Service":
-                for field in ("clusterIP", "clusterIPs"):
-                    made["spec"].pop(field, None)
-                for port in made["spec"]["ports"]:
-                    port.pop("nodePort", None)
             self._place.cluster.create(made)
+        claim = routes.Claim(consumer_id, routes.P2P_PORT + 10 * (int(consumer_id) + 1))
+        self._place.cluster.create(routes.endpoint_slice(claim, VALIDATOR, MONITOR, "IPv4", None))
 
     def _addressed(self) -> bool:
-        services = self._place.cluster.select("Service")
-        return sum(bool(entry["status"].get("loadBalancer")) for entry in services) >= self._number
+        return bool(routes.service_host(self._place.get("Service", routes.SERVICE, MONITOR)))
 
     # -- what is there afterwards ------------------------------------------------------------------------------------------
 

@@ -166,48 +166,6 @@ def test_a_job_that_failed_ends_the_wait_with_its_reason(server: ApiServer) -> N
     failure.join()
 
 
-def service(*ports: int, **annotations: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "balanced", "namespace": "default", "annotations": annotations},
-        "spec": {
-            "type": "LoadBalancer",
-            "ports": [{"name": f"p{port}", "port": port, "protocol": "TCP"} for port in ports],
-        },
-    }
-
-
-def test_a_service_that_cannot_have_its_address_stays_as_it_was(server: ApiServer) -> None:
-    cluster = Cluster(str(server.kubeconfig))
-    configuration = kubernetes.client.Configuration()
-    kubernetes.config.load_kube_config(str(server.kubeconfig), client_configuration=configuration)
-    core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
-
-    def seen() -> tuple[Any, ...]:
-        found = cluster.get("Service", "balanced", "default")
-        assert found is not None
-        return found["metadata"]["annotations"], found["spec"], found["metadata"]["uid"]
-
-    options = {"wait_timeout": 1, "restore": True}
-    with pytest.raises(ClusterError, match=r"Service default/balanced to be ready: not after 1 s; `kubectl describe"):
-        converge(server, service(1, ours="1"), **options)
-    assert seen()[0] == {"ours": "1"}  # what is new is left to be looked at
-
-    given = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
-    core.patch_namespaced_service_status("balanced", "default", given)
-    core.patch_namespaced_service("balanced", "default", {"metadata": {"annotations": {"theirs": "1"}}})
-    assert converge(server, service(1, ours="1"), wait_address="192.0.2.1", **options)["objects"][0]["status"]
-    before = seen()
-    assert before[0] == {"ours": "1", "theirs": "1"}
-    with pytest.raises(
-        ClusterError, match=r"balanced to have the address 192.0.2.2: not after 1 s.*what was there is as it was"
-    ):
-        converge(server, service(2, ours="2", more="1"), wait_address="192.0.2.2", **options)
-    assert seen() == before
-    assert not converge(server, service(1, ours="1"), **options)["changed"]  # and it is ours as before
-
-
 @pytest.mark.parametrize(
     ("definition", "complaint"),
     [

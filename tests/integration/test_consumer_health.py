@@ -177,13 +177,15 @@ def test_what_somebody_removed_is_made_again_by_the_playbook(
     place: MonitorPlace, consumer_id: str, kubelet: Kubelet
 ) -> None:
     namespace = f"{VALIDATOR}-consumer-{consumer_id}"
-    place.cluster.delete("Service", "p2p", namespace)
+    route = ("EndpointSlice", f"p2p-consumer-{consumer_id}", MONITOR, "discovery.k8s.io/v1")
+    place.cluster.delete(*route)
+    place.cluster.delete("Service", "p2p", MONITOR)
     place.cluster.delete("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")
     event = str(uuid.uuid4())
     output = place.run_playbook("check_consumers", event_uuid=event)
     assert "not there" in output
-    for kind, name, api_version in (("Service", "p2p", "v1"), ("NetworkPolicy", "node", "networking.k8s.io/v1")):
-        assert place.get(kind, name, namespace, api_version) is not None, output
+    for lost in (route, ("Service", "p2p", MONITOR), ("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")):
+        assert place.get(*lost) is not None, output
     receipt = place.get("ConfigMap", "check", MONITOR)
     assert receipt is not None
     assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "done")

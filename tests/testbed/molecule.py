@@ -36,7 +36,7 @@ def up() -> None:
     KUBECONFIG.unlink(missing_ok=True)
     KUBECONFIG.symlink_to(cluster.kubeconfig().absolute())
     ground = {
-        "addresses": addresses[:2],
+        "addresses": addresses[:3],
         "chain_id": CHAIN_ID,
         "rpc_url": devnet.rpc_url(),
         "operator_address": devnet.variables(VALIDATOR)["interchain_operator_address"],

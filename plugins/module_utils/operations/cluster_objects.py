@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import (
@@ -25,8 +25,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mode": {"type": "str", "choices": ["apply", "create", "merge", "patch"], "default": "apply"},
     "wait_timeout": {"type": "int", "default": 0},
-    "wait_address": {"type": "str", "default": ""},
-    "restore": {"type": "bool", "default": False},
     "kubeconfig": {"type": "path"},
 }
 
@@ -45,7 +43,6 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             [definition.get("apiVersion"), definition.get("kind"), metadata.get("name")]
         ):
             raise InvalidInput(f"definitions[{number}] needs apiVersion, kind and metadata.name")
-    earlier = _read(cluster, definitions) if params["restore"] and not check_mode else []
     changes: list[Change] = []
     for definition in definitions if params["state"] == "present" else reversed(definitions):
         if params["state"] == "absent":
@@ -61,28 +58,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     result = merge_changes(changes)
     if params["wait_timeout"] > 0 and not check_mode:
         there = {_key(change.after) for change in changes if change.after is not None}
-        try:
-            for definition in definitions:
-                if params["mode"] == "patch" and _key(definition) not in there:
-                    continue  # there is none, and none was made
-                _await(cluster, definition, params)
-        except ClusterError as error:
-            for previous in earlier:
-                cluster.restore(previous)
-            raise ClusterError(f"{error}{'; what was there is as it was' if earlier else ''}") from error
+        for definition in definitions:
+            if params["mode"] == "patch" and _key(definition) not in there:
+                continue  # there is none, and none was made
+            _await(cluster, definition, params)
     found = [change.after for change in changes if change.after is not None]
     if params["wait_timeout"] > 0 and not check_mode:  # with the state that was waited for
         found = [cluster.shown(entry["kind"], entry["metadata"], entry["apiVersion"]) or entry for entry in found]
     return {**result, "objects": found}
-
-
-def _read(cluster: Cluster, definitions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of the objects that are there."""
-    found = [
-        cluster.get(entry["kind"], entry["metadata"]["name"], entry["metadata"].get("namespace"), entry["apiVersion"])
-        for entry in definitions
-    ]
-    return [entry for entry in found if entry is not None]
 
 
 def _key(found: dict[str, Any]) -> tuple[str, str, str]:
@@ -132,7 +115,6 @@ def _await(cluster: Cluster, definition: dict[str, Any], params: dict[str, Any])
     kind, name = definition["kind"], definition["metadata"]["name"]
     namespace, api_version = definition["metadata"].get("namespace"), definition["apiVersion"]
     where = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
-    address = params["wait_address"] if kind == "Service" else ""
     absent = params["state"] == "absent"
 
     def settled() -> bool | None:
@@ -141,14 +123,14 @@ def _await(cluster: Cluster, definition: dict[str, Any], params: dict[str, Any])
             return True if found is None else None
         if found is None:
             raise ClusterError(f"{where} is gone while it was waited for")
-        return _is_ready(where, found, address)
+        return _is_ready(where, found)
 
     describe = f"`kubectl describe {kind.lower()} {name}{f' --namespace {namespace}' if namespace else ''}` tells why"
-    wanted = "be gone" if absent else f"have the address {address}" if address else "be ready"
+    wanted = "be gone" if absent else "be ready"
     cluster.await_value(f"{where} to {wanted}", settled, params["wait_timeout"], describe)
 
 
-def _is_ready(where: str, found: dict[str, Any], address: str) -> bool | None:
+def _is_ready(where: str, found: dict[str, Any]) -> bool | None:
     """Return True or, while it is not ready, None; ClusterError when it never will be."""
     status = found.get("status") or {}
     conditions = {entry["type"]: entry for entry in status.get("conditions") or []}
@@ -159,8 +141,7 @@ def _is_ready(where: str, found: dict[str, Any], address: str) -> bool | None:
             )
         return True if conditions.get("Complete", {}).get("status") == "True" else None
     if found["kind"] == "Service" and found["spec"].get("type") == "LoadBalancer":
-        given = [entry.get("ip") for entry in (status.get("loadBalancer") or {}).get("ingress") or []]
-        return True if given and (not address or address in given) else None
+        return True if (status.get("loadBalancer") or {}).get("ingress") else None
     if found["kind"] == "StatefulSet":
         spec = found["spec"]
         current = status.get("observedGeneration") == found["metadata"].get("generation")

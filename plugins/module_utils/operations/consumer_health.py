@@ -97,7 +97,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     work = Work(Cluster(params["kubeconfig"], dry_run=check_mode), validator, monitor, [])
     documents = consumer_health_info.memories(work.cluster, monitor)
     wanted = consumer_health_info.with_nodes(work.cluster, validator, documents, params["consumer_id"])
-    seen, unseen = look(work.cluster, validator, wanted, consumer_health_info.checked_commits(params["commits"]))
+    commits = consumer_health_info.checked_commits(params["commits"])
+    seen, unseen = look(work.cluster, validator, monitor, wanted, commits)
     problems = consumer_health_info.told(unseen)
     phases = {name: memory.parse(name, wanted[name]).phase for name in seen}
     busy = busy_consumers((work.cluster.get("ConfigMap", CURSOR, monitor) or {}).get("data") or {})

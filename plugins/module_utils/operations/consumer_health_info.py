@@ -44,9 +44,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look at the nodes' pods, ask the nodes, and compare with what was kept of the last look."""
     validator = checked_validator_name(params["validator"])
     cluster = Cluster(params["kubeconfig"])
-    documents = memories(cluster, params["monitor_namespace"] or f"{validator}-monitor")
+    monitor = params["monitor_namespace"] or f"{validator}-monitor"
+    documents = memories(cluster, monitor)
     wanted = with_nodes(cluster, validator, documents, params["consumer_id"])
-    seen, problems = look(cluster, validator, wanted, checked_commits(params["commits"]))
+    seen, problems = look(cluster, validator, monitor, wanted, checked_commits(params["commits"]))
     if problems and params["consumer_id"] is not None:
         raise ClusterError(next(iter(problems.values())))
     health = []

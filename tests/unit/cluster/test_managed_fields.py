@@ -72,12 +72,6 @@ def test_the_applied_part_is_read_back(fields: dict[str, Any], expected: dict[st
     assert applied_by("us", service(fields)) == expected
 
 
-def test_items_can_be_read_back_whole() -> None:
-    fields = {"f:spec": {"f:ports": {'k:{"port":1,"protocol":"TCP"}': {"f:port": {}, "f:protocol": {}}}}}
-    spec = applied_by("us", service(fields), whole_items=True)["spec"]
-    assert spec == {"ports": [{"port": 1, "protocol": "TCP", "nodePort": 30001}]}
-
-
 @pytest.mark.parametrize("entry", [{"operation": "Update"}, {"subresource": "status"}, {"manager": "else"}])
 def test_what_was_not_applied_by_the_manager_is_not_its_own(entry: dict[str, Any]) -> None:
     assert applied_by("us", service({"f:spec": {"f:selector": {}}}, **entry)) == IDENTITY
