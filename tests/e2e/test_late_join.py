@@ -22,7 +22,7 @@ MEMBERS = ("alice", "bob")
 @pytest.fixture
 def consumer_id(devnet: Devnet) -> Iterator[str]:
     """A consumer that alice and bob have launched, and of which charlie's monitor stays out."""
-    made = devnet.create_consumer("latejoin-1", spawn_in=3600)
+    made = devnet.create_consumer("late-join-1", spawn_in=3600)
     devnet.await_members(made, MEMBERS)
     devnet.set_spawn_time(made, 10)
     for name in MEMBERS:

@@ -34,6 +34,7 @@ if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_info  # noqa: E402
 
 CHAIN_ID = "provider-1"
@@ -256,6 +257,11 @@ class Devnet:
 
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
+        for entry in self.consumers():
+            # The monitors would rightly stay out of it.
+            if entry["chain_id"] != chain_id and ports_of(entry["chain_id"]) == ports_of(chain_id):
+                other = f"consumer {entry['consumer_id']}, {entry['chain_id']}"
+                raise TestbedError(f"devnet: {chain_id} would have the ports of {other}: name it otherwise")
         self.playbook("create_consumer", None, chain_id=chain_id, spawn_time=f"+{spawn_in}s", **variables)
         return str(max(int(entry["consumer_id"]) for entry in self.consumers()))
 
