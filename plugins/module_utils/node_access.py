@@ -28,6 +28,7 @@ ANSWER_SECONDS = 10.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 
 Rpc = Callable[[str], dict[str, Any]]
+Exchange = Callable[[str, str, bytes | None], bytes]
 
 
 class NodeAccess:
@@ -54,17 +55,34 @@ class NodeAccess:
     @contextmanager
     def conversation(self, seconds: float) -> Iterator[Rpc]:
         """Give a function that asks the node's RPC, for many questions over one connection and for so many seconds in all."""
+        with self.exchange(seconds) as exchange:
+
+            def rpc(path: str) -> dict[str, Any]:
+                body = exchange("GET", path, None)
+                try:
+                    answer: dict[str, Any] = json.loads(body)["result"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise ClusterError(
+                        f"the node in pod {self._where} gives no answer to {path.partition('?')[0]}: {_refusal(body)}"
+                    ) from error
+                return answer
+
+            yield rpc
+
+    @contextmanager
+    def exchange(self, seconds: float) -> Iterator[Exchange]:
+        """Give a function that sends a request (method, path, body) to the node's RPC and returns the answer's body."""
         deadline = time.monotonic() + seconds
         connection = http.client.HTTPConnection("localhost")
         connection.auto_open = 0  # or it would go on with whatever listens on this machine
         connection.sock = self._connect()
 
-        def rpc(path: str) -> dict[str, Any]:
+        def exchange(method: str, path: str, body: bytes | None) -> bytes:
             try:
                 connection.sock.settimeout(max(min(deadline - time.monotonic(), ANSWER_SECONDS), 0.001))
-                connection.request("GET", f"/{path}")
+                connection.request(method, f"/{path}", body)
                 answered = connection.getresponse()
-                body = answered.read(LARGEST_ANSWER)
+                content = answered.read(LARGEST_ANSWER)
             except (
                 http.client.HTTPException,
                 OSError,
@@ -72,17 +90,11 @@ class NodeAccess:
             ) as error:  # without a socket after it was closed
                 raise NodeSilent(f"the node in pod {self._where} does not answer: {_reason(error)}") from error
             if answered.status == NODE_SILENT_STATUS:
-                raise NodeSilent(f"the node in pod {self._where} does not answer its gate: {_refusal(body)}")
-            try:
-                answer: dict[str, Any] = json.loads(body)["result"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise ClusterError(
-                    f"the node in pod {self._where} gives no answer to {path.partition('?')[0]}: {_refusal(body)}"
-                ) from error
-            return answer
+                raise NodeSilent(f"the node in pod {self._where} does not answer its gate: {_refusal(content)}")
+            return content
 
         try:
-            yield rpc
+            yield exchange
         finally:
             connection.close()
 

@@ -89,7 +89,7 @@ def _of_cluster(cluster: Cluster, namespace: str, memory: Mapping[str, str]) -> 
     for (kind, api_version), names in NEEDED.items():
         missing += [f"{kind} {name}" for name in sorted({*names} - _names(cluster, kind, namespace, api_version))]
     pod = cluster.get("Pod", "node-0", namespace)
-    return Seen(now, pod=None if pod is None else _pod(pod), missing=tuple(missing), mode=mode)
+    return Seen(now, pod=None if pod is None else pod_of(pod), missing=tuple(missing), mode=mode)
 
 
 def _names(cluster: Cluster, kind: str, namespace: str, api_version: str) -> set[str]:
@@ -99,7 +99,8 @@ def _names(cluster: Cluster, kind: str, namespace: str, api_version: str) -> set
     }
 
 
-def _pod(pod: Mapping[str, Any]) -> Pod:
+def pod_of(pod: Mapping[str, Any]) -> Pod:
+    """Return what the cluster tells of a pod of one container."""
     status = pod.get("status") or {}
     container = (status.get("containerStatuses") or [{}])[0]
     state = container.get("state") or {}

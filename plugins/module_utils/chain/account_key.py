@@ -119,6 +119,13 @@ def new_mnemonic() -> str:
     return str(generate_mnemonic(256))
 
 
+def mnemonic_of(entropy: bytes) -> str:
+    """Return the 24 words of 32 random bytes; InvalidInput for another number of bytes."""
+    if len(entropy) != 32:
+        raise InvalidInput("24 words are made of 32 bytes")
+    return str(entropy_to_mnemonic(entropy))
+
+
 def _is_checksum_right(words: list[str]) -> bool:
     """Tell whether the bits after the entropy are the start of its hash, which cosmpy does not check."""
     numbers = [ENGLISH_MNEMONIC_WORDS_LIST.index(word) for word in words]

@@ -163,7 +163,7 @@ class ProviderClient(NodeRpc):
         """
         text = consumer_id.encode()
         key = QUEUED_INFRACTION_PREFIX + len(text).to_bytes(8, "big") + text
-        value = self._abci_query("/store/provider/key", key, height)
+        value = self.stored("provider", key, height)
         if not value:
             return None
         return consumer_parameters.read_infraction(messages.provider_message("InfractionParameters").FromString(value))
@@ -270,19 +270,6 @@ class ProviderClient(NodeRpc):
             if not answer.pagination.next_key:
                 return found
             page = {"limit": 100, "key": answer.pagination.next_key}
-
-    def account(self, address: str, height: int = 0) -> tuple[int, int]:
-        """Return (account number, sequence) of an account; QueryFailed when the chain knows none of that address."""
-        answer = self.query(
-            "/cosmos.auth.v1beta1.Query/Account",
-            messages.auth_query_pb2.QueryAccountRequest(address=address),
-            messages.auth_query_pb2.QueryAccountResponse,
-            height,
-        )
-        account = messages.auth_pb2.BaseAccount()
-        if not answer.account.Unpack(account):
-            raise QueryFailed(f"{address} is an account of a type that cannot sign here: {answer.account.type_url}")
-        return account.account_number, account.sequence
 
 
 def _validator(entry: Any) -> Validator:

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult, parse_time
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import (
+    NodeRpc,
+    TransactionResult,
+    parse_time,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ConsumerNotFound,
     HeightInFuture,
@@ -69,7 +72,7 @@ class Coin:
         return f"{self.amount}{self.denom}"
 
 
-def node_gas_price(client: ProviderClient) -> GasPrice:
+def node_gas_price(client: NodeRpc) -> GasPrice:
     """Return the node's minimum gas price, in the bond denom where it takes several.
 
     A node whose gRPC is off does not tell; 0.01 of the bond denom is offered then.
@@ -95,7 +98,7 @@ def node_gas_price(client: ProviderClient) -> GasPrice:
     return prices.get(bond) or next(iter(prices.values()))
 
 
-def paid_in_last_day(client: ProviderClient, address: str, denom: str) -> int:
+def paid_in_last_day(client: NodeRpc, address: str, denom: str) -> int:
     """Return what an account has paid in fees of that denom over the last 24 hours of block time, failed transactions included.
 
     It is read from the chain, so that all writers of the account count. QueryFailed when the node keeps no index of
@@ -128,7 +131,7 @@ def paid_in_last_day(client: ProviderClient, address: str, denom: str) -> int:
 class _TooOld(Sequence[bool]):
     """For each transaction whether its block is older than a time (seconds since 1970)."""
 
-    client: ProviderClient
+    client: NodeRpc
     transactions: Sequence[TransactionResult]
     oldest: float
 

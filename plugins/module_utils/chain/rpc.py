@@ -31,6 +31,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.events imp
     Event,
     parse_block_results,
 )
+from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 try:
     import httpx
@@ -155,24 +156,29 @@ class NodeRpc:
         self._verified.add(url)
 
     def _call(self, url: str, method: str, params: dict[str, Any]) -> Any:
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        body = self._exchange(url, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         try:
-            with self._http.stream("POST", url, json=request) as response:
-                body = bytearray()
-                for part in response.iter_bytes():
-                    body += part
-                    if len(body) > LARGEST_ANSWER:
-                        raise ChainUnreachable(f"{url} sent more than {LARGEST_ANSWER} bytes for {method}")
             answer = json.loads(body)
             error = answer.get("error")
             if not error:
                 return answer["result"]
             text = f"{error.get('message', '')} {error.get('data', '')}".strip()
-        except httpx.HTTPError as failure:
-            raise ChainUnreachable(f"{url} does not answer: {failure or type(failure).__name__}") from failure
         except (ValueError, KeyError, AttributeError) as failure:
             raise ChainUnreachable(f"{url} does not answer like a CometBFT node: is it the RPC address?") from failure
         raise query_error(f"{method} on {url}: {text}")
+
+    def _exchange(self, url: str, request: Mapping[str, Any]) -> bytes:
+        """Send one request and return the body of the answer; ChainUnreachable without one."""
+        body = bytearray()
+        try:
+            with self._http.stream("POST", url, json=request) as response:
+                for part in response.iter_bytes():
+                    body += part
+                    if len(body) > LARGEST_ANSWER:
+                        raise ChainUnreachable(f"{url} sent more than {LARGEST_ANSWER} bytes for {request['method']}")
+        except httpx.HTTPError as failure:
+            raise ChainUnreachable(f"{url} does not answer: {failure or type(failure).__name__}") from failure
+        return bytes(body)
 
     def status(self) -> NodeStatus:
         """Return what the node says of itself."""
@@ -267,6 +273,23 @@ class NodeRpc:
             return int(json.loads(answer)["gas_info"]["gas_used"])
         except (ValueError, KeyError, TypeError) as failure:
             raise QueryFailed(f"{self.url} sent an answer to a simulation that cannot be read") from failure
+
+    def account(self, address: str, height: int = 0) -> tuple[int, int]:
+        """Return (account number, sequence) of an account; QueryFailed when the chain knows none of that address."""
+        answer = self.query(
+            "/cosmos.auth.v1beta1.Query/Account",
+            messages.auth_query_pb2.QueryAccountRequest(address=address),
+            messages.auth_query_pb2.QueryAccountResponse,
+            height,
+        )
+        account = messages.auth_pb2.BaseAccount()
+        if not answer.account.Unpack(account):
+            raise QueryFailed(f"{address} is an account of a type that cannot sign here: {answer.account.type_url}")
+        return account.account_number, account.sequence
+
+    def stored(self, store: str, key: bytes, height: int = 0) -> bytes:
+        """Return what a module keeps under a key of its store; empty when there is nothing."""
+        return self._abci_query(f"/store/{store}/key", key, height)
 
     def _abci_query(self, path: str, data: bytes, height: int) -> bytes:
         deadline = time.monotonic() + FUTURE_SECONDS

@@ -21,14 +21,13 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
-from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.fees import (
     Coin,
     GasPrice,
     node_gas_price,
     paid_in_last_day,
 )
-from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc, TransactionResult
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     FeeTooHigh,
@@ -103,7 +102,7 @@ class _Signed:
     timeout_height: int
 
 
-def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -> TransactionResult:
+def send(client: NodeRpc, signer: Signer, message: Any, type_name: str) -> TransactionResult:
     """Send one message and return its transaction once it is in a block and succeeded.
 
     ``type_name`` is the full name of the message (``package.Message``). TransactionFailed when the chain refuses it or it
@@ -119,7 +118,7 @@ def send(client: ProviderClient, signer: Signer, message: Any, type_name: str) -
     return sent
 
 
-def send_until(client: ProviderClient, signer: Signer, decide: Callable[[], Wanted | None]) -> TransactionResult | None:
+def send_until(client: NodeRpc, signer: Signer, decide: Callable[[], Wanted | None]) -> TransactionResult | None:
     """Send what ``decide`` asks for until one transaction succeeded, which is returned, or state asks for nothing (None).
 
     ``decide`` reads state and returns the message to send, or None when the state is as wanted. It is called before each new
@@ -129,7 +128,7 @@ def send_until(client: ProviderClient, signer: Signer, decide: Callable[[], Want
 
 
 def _repeat(
-    client: ProviderClient, signer: Signer, decide: Callable[[], Wanted | None], asks_state: bool
+    client: NodeRpc, signer: Signer, decide: Callable[[], Wanted | None], asks_state: bool
 ) -> TransactionResult | None:
     conflicts = voids = 0
     gas_factor = Decimal(1)
@@ -160,7 +159,7 @@ def _repeat(
 
 
 def _send_once(
-    client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]
+    client: NodeRpc, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]
 ) -> TransactionResult:
     signed = _signed(client, signer, wanted, gas_factor, account)
     settlement = _Settlement(client, signer, signed)
@@ -178,9 +177,7 @@ def _send_once(
     return result
 
 
-def _signed(
-    client: ProviderClient, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]
-) -> _Signed:
+def _signed(client: NodeRpc, signer: Signer, wanted: Wanted, gas_factor: Decimal, account: tuple[int, int]) -> _Signed:
     """Sign for an account of that (number, sequence)."""
     status = client.status()
     address = signer.key.account_address
@@ -225,7 +222,7 @@ def _auth_info(signer: Signer, sequence: int, gas: int, price: GasPrice) -> Any:
     return info
 
 
-def _simulated_gas(client: ProviderClient, raw: bytes, type_name: str) -> int:
+def _simulated_gas(client: NodeRpc, raw: bytes, type_name: str) -> int:
     try:
         return client.simulated_gas(raw)
     except QueryFailed as error:
@@ -239,7 +236,7 @@ def _simulated_gas(client: ProviderClient, raw: bytes, type_name: str) -> int:
         ) from error
 
 
-def _check_fee(client: ProviderClient, signer: Signer, fee: Coin) -> None:
+def _check_fee(client: NodeRpc, signer: Signer, fee: Coin) -> None:
     for option, limit in (("max_fee", signer.max_fee), ("fee_budget", signer.fee_budget)):
         if limit is not None and fee.amount and fee.denom != limit.denom:
             raise InvalidInput(f"{option} is in {limit.denom} but fees are paid in {fee.denom}: give both in one denom")
@@ -265,7 +262,7 @@ class _NotTaken(Exception):
 class _Settlement:
     """What becomes of one signed transaction."""
 
-    def __init__(self, client: ProviderClient, signer: Signer, signed: _Signed) -> None:
+    def __init__(self, client: NodeRpc, signer: Signer, signed: _Signed) -> None:
         self._client, self._signer, self._signed = client, signer, signed
         self._height = signed.start_height  # the newest that was seen
         self._searched = signed.start_height  # the transaction is in no block up to this one
@@ -414,7 +411,7 @@ class _Settlement:
         )
 
 
-def _wait_for_next_block(client: ProviderClient, seconds: float) -> None:
+def _wait_for_next_block(client: NodeRpc, seconds: float) -> None:
     start = client.status().latest_height
     deadline = time.monotonic() + seconds
     while client.status().latest_height <= start:

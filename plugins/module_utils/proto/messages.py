@@ -18,6 +18,7 @@ try:
     import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
+    from cosmos.bank.v1beta1 import query_pb2 as bank_query_pb2
     from cosmos.base.node.v1beta1 import query_pb2 as node_query_pb2
     from cosmos.crypto.keyring.v1 import record_pb2 as keyring_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
@@ -27,9 +28,14 @@ try:
     from cosmos.tx.signing.v1beta1 import signing_pb2
     from cosmos.tx.v1beta1 import tx_pb2
     from google.protobuf import descriptor_pool, message_factory
+    from ibc.core.channel.v1 import query_pb2 as channel_query_pb2
+    from ibc.core.channel.v1 import tx_pb2 as channel_tx_pb2
+    from ibc.core.client.v1 import query_pb2 as client_query_pb2
+    from ibc.core.connection.v1 import query_pb2 as connection_query_pb2
+    from ibc.core.connection.v1 import tx_pb2 as connection_tx_pb2
 
     # Our own files need these two in the descriptor pool.
-    from ibc.lightclients.tendermint.v1 import tendermint_pb2  # noqa: F401  pylint: disable=unused-import
+    from ibc.lightclients.tendermint.v1 import tendermint_pb2
     from tendermint.abci import types_pb2 as abci_pb2  # noqa: F401  pylint: disable=unused-import
 
     HAS_PROTOBUF = True
@@ -60,6 +66,12 @@ __all__ = [
     "PROVIDER",
     "auth_pb2",
     "auth_query_pb2",
+    "bank_query_pb2",
+    "channel_query_pb2",
+    "channel_tx_pb2",
+    "client_query_pb2",
+    "connection_query_pb2",
+    "connection_tx_pb2",
     "keyring_pb2",
     "node_query_pb2",
     "provider_message",
@@ -68,5 +80,6 @@ __all__ = [
     "slashing_query_pb2",
     "staking_query_pb2",
     "staking_tx_pb2",
+    "tendermint_pb2",
     "tx_pb2",
 ]
