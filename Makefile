@@ -8,7 +8,7 @@ TESTBED := .venv/bin/python -m tests.testbed
 export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_IDS CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
-.PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status logs \
+.PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status hermes-status logs \
 	list-consumers show-consumer create-consumer update-consumer-parameters remove-consumer opt-in opt-out assign-key keys register-endpoint \
 	check-consumers repair-consumer update-consumer validator-endpoints check-endpoint-sync remove-leftovers clean
 
@@ -33,16 +33,20 @@ unit: setup ## Run the unit tests only
 molecule: setup ## Run the Molecule scenarios of the roles consumer and load_balancer only
 	@scripts/test molecule
 
-bench: setup ## Measure the event source, 200 launches in one block, and a launch beside the same steps done by plain processes
+bench: setup ## Measure the event source, 200 launches in one block, and a launch and an opened channel beside the same by hand
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.event_source
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.storm
 	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.launch
+	@PYTHONPATH=.build/collections .venv/bin/python -m tests.benchmarks.relaying
 
 testbed: setup ## Build what the cluster needs and bring the cluster up, without a devnet
 	@$(TESTBED) build && $(TESTBED) up
 
 testbed-down: setup ## Take the cluster down and leave nothing behind
 	@$(TESTBED) down
+
+hermes-status: ## Show how far the CCV channels are and whether the relayers relay (VALIDATOR=alice; optional CONSUMER_ID=0)
+	@scripts/devnet validator-playbook hermes_status consumer_id
 
 status: ## Show what every monitor decided and does, and why
 	@scripts/devnet playbook status

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
 from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import TRUE, from_text, summary
+from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import CHANNEL, CONDITIONS
 from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Past
 
 VALIDATOR = "interchain-security/validator"
@@ -142,6 +143,7 @@ def status_rows(
                 "node": _ready(node),
                 "height": height_of.get(node["metadata"]["namespace"]) if node else None,
                 "health": _health(data, _moment(now)),
+                "channel": _channel(data),
                 "in_set_since": data.get(PROMOTED) if data.get(PROMOTED) != "0" else None,
                 "genesis_hash": data.get("genesis_hash"),
                 "genesis": (data.get("genesis_hash") or "")[:12] or None,
@@ -163,6 +165,15 @@ def _health(data: Mapping[str, str], now: datetime | None) -> str | None:
     return " ".join(filter(None, (wrong.type, wrong.reason, _until(_moment(wrong.since), now) or wrong.since)))
 
 
+def _channel(data: Mapping[str, str]) -> str | None:
+    """How far the CCV channel is, and once it is open the first thing that is wrong with the relayer."""
+    wrong = next((entry for entry in from_text(data.get(CONDITIONS, "")) if entry.status != TRUE), None)
+    state = data.get(CHANNEL, "").replace("_", " ")
+    return (
+        " ".join(filter(None, (state, f"({wrong.type} {wrong.reason})" if wrong and state == "open" else ""))) or None
+    )
+
+
 def _reason(data: Mapping[str, str], failure: str | None, now: datetime | None) -> str:
     """Everything there is to say, the most urgent first."""
     alarm = f"ALARM: {data.get('alarm_reason', '')}" if data.get("alarm") == "true" else ""
@@ -172,7 +183,8 @@ def _reason(data: Mapping[str, str], failure: str | None, now: datetime | None) 
         f"repaired ({past.action}) {_until(past.at, now) or receipt.moment(past.at)}: {past.reason}" if past.at else ""
     )
     health = summary(from_text(data.get("conditions", "")))
-    texts = (alarm, failure, failed, _unsigned(data), health, repaired, data.get("reason", ""))
+    relayer = summary(from_text(data.get(CONDITIONS, "")))
+    texts = (alarm, failure, failed, _unsigned(data), health, relayer, repaired, data.get("reason", ""))
     return "; ".join(text for text in texts if text)
 
 

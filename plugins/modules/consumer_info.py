@@ -218,6 +218,20 @@ consumers:
             - The monitor's last repair of it, with C(at), C(action), C(reason) and C(count), the number of repairs since it was well. None when there was none.
           type: dict
           returned: always
+    relayer:
+      description: How far the CCV channel and how the validator's relayer was when the monitor last looked; none when it has not.
+      type: dict
+      returned: when a state store is given that has a document of the consumer
+      contains:
+        channel:
+          description: V(open), or the next step of the handshake.
+          type: str
+          returned: always
+        conditions:
+          description: The conditions of M(interchain.security.ccv_channel_info).
+          type: list
+          elements: dict
+          returned: always
     opt_in:
       description: What the monitor decided; none when it has not looked at the consumer.
       type: dict

@@ -70,7 +70,9 @@ def test_a_node_is_staged_and_launched_and_signs(place: Place, tmp_path: Path, s
     assert found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     policy = place.get("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")
     assert policy is not None
-    assert policy["spec"]["podSelector"] == {}
+    # Every pod but the relayer, which has a policy of its own.
+    (but,) = policy["spec"]["podSelector"]["matchExpressions"]
+    assert (but["operator"], but["values"]) == ("NotIn", ["hermes"])
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     before = place.versions(consumer_id)
     place.converge("stage", consumer_id)

@@ -91,11 +91,12 @@ class Devnet:
             subprocess.run(["rm", "-rf", "--", str(self.directory)], check=True)
         self.directory.mkdir(parents=True, mode=0o700)
         accounts = {name: self._account(name) for name in (*self.powers, OWNER)}
+        relayers = {name: self._account(name, "relayer") for name in self.powers}
         for name in self.powers:
             self._chain(name, "init", name, "--chain-id", CHAIN_ID)
         first = self.first
         genesis = self._home(first) / "config/genesis.json"
-        for account in accounts.values():
+        for account in (*accounts.values(), *relayers.values()):
             self._chain(first, "genesis", "add-genesis-account", account["address"], FUNDS)
         self._set_parameters(genesis)
         gentxs = self._home(first) / "config/gentx"
@@ -119,13 +120,13 @@ class Devnet:
             )
         self._chain(first, "genesis", "collect-gentxs")
         for name in self.powers:
-            self._write_variables(name, accounts[name], genesis.read_text())
+            self._write_variables(name, accounts[name], relayers[name], genesis.read_text())
         _write_private(self.directory / "owner.mnemonic", accounts[OWNER]["mnemonic"])
         marker.write_text(identity)
         return True
 
-    def _account(self, name: str) -> dict[str, Any]:
-        answer = self._chain(name, "keys", "add", name, "--keyring-backend", "test", "--output", "json")
+    def _account(self, name: str, key: str = "") -> dict[str, Any]:
+        answer = self._chain(name, "keys", "add", key or name, "--keyring-backend", "test", "--output", "json")
         account: dict[str, Any] = json.loads(answer)
         return account
 
@@ -154,7 +155,7 @@ class Devnet:
         state["gov"]["params"].update(voting_period="20s", expedited_voting_period="10s")
         path.write_text(json.dumps(genesis))
 
-    def _write_variables(self, name: str, account: dict[str, Any], genesis: str) -> None:
+    def _write_variables(self, name: str, account: dict[str, Any], relayer: dict[str, Any], genesis: str) -> None:
         """Write what a validator's operator would have: the inventory and the secrets of one validator."""
         config = self._home(name) / "config"
         peers = [
@@ -175,6 +176,7 @@ class Devnet:
         ).strip()
         mnemonic_file = self.directory / f"{name}.mnemonic"
         _write_private(mnemonic_file, account["mnemonic"])
+        _write_private(self.directory / f"{name}.relayer.mnemonic", relayer["mnemonic"])
         _write_private(
             self.directory / f"{name}.yml",
             yaml.safe_dump(
@@ -191,7 +193,9 @@ class Devnet:
                     "provider_timeout_commit": self.settings.timeout_commit,
                     "provider_wait": False,
                     "monitor_mnemonic": account["mnemonic"],
+                    "monitor_relayer_mnemonic": relayer["mnemonic"],
                     "monitor_provider_rpc_url": [f"http://node.{name}-provider.svc:26657"],
+                    "interchain_relayer_rpc_url": f"http://node.{name}-provider.svc:26657",
                 }
             ),
         )
@@ -274,6 +278,39 @@ class Devnet:
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
         self.playbook("remove_consumer", None, consumer_id=consumer_id)
+
+    def transact(self, validator: str, *message: str) -> None:
+        """Send a transaction of a validator's account on the provider, and wait until it is in a block."""
+        keys = ("--from", validator, "--keyring-backend", "test")
+        node = ("--chain-id", CHAIN_ID, "--node", self.rpc_url().replace("http://", "tcp://"))
+        answer = self._chain(
+            validator,
+            "tx",
+            *message,
+            *keys,
+            *node,
+            "--gas",
+            "500000",
+            "--fees",
+            "5000stake",
+            "--output",
+            "json",
+            "--yes",
+        )
+        sent = json.loads(answer)
+        if sent["code"]:
+            raise TestbedError(f"{' '.join(message)} of {validator} was refused: {sent['raw_log']}")
+
+        def included() -> bool:
+            try:
+                found = self.rpc(f"tx?hash=0x{sent['txhash']}")
+            except OSError:  # not in a block yet
+                return False
+            if found["tx_result"]["code"]:
+                raise TestbedError(f"{' '.join(message)} of {validator} failed: {found['tx_result']['log']}")
+            return True
+
+        self.wait(f"{' '.join(message[:2])} of {validator}", included, 60, "make logs")
 
     def variables(self, validator: str) -> dict[str, Any]:
         """Return a validator's inventory variables."""

@@ -142,7 +142,7 @@ def _is_ready(where: str, found: dict[str, Any]) -> bool | None:
         return True if conditions.get("Complete", {}).get("status") == "True" else None
     if found["kind"] == "Service" and found["spec"].get("type") == "LoadBalancer":
         return True if (status.get("loadBalancer") or {}).get("ingress") else None
-    if found["kind"] == "StatefulSet":
+    if found["kind"] in ("StatefulSet", "Deployment"):
         spec = found["spec"]
         current = status.get("observedGeneration") == found["metadata"].get("generation")
         if not current or status.get("replicas", 0) != spec["replicas"]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
-from ansible_collections.interchain.security.plugins.module_utils.ics import memory, receipt
+from ansible_collections.interchain.security.plugins.module_utils.ics import memory, receipt, relaying
 from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import as_results, from_text
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
@@ -62,6 +62,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if consumer_id in documents:
                 entry["opt_in"] = _decision(memory.parse(consumer_id, documents[consumer_id]))
                 entry["node"] = _node(documents[consumer_id])
+                entry["relayer"] = _relayer(documents[consumer_id])
             found.append(entry)
     return {"changed": False, "consumers": found, "height": height, "block_time": receipt.moment(block_time)}
 
@@ -88,6 +89,14 @@ def _node(document: Mapping[str, str]) -> dict[str, Any] | None:
         "promoted_height": _height(document.get(PROMOTED, "")),
         "repair": _repair(Past.parse(document)),
     }
+
+
+def _relayer(document: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return how far the CCV channel and how its relayer was at the last look; None when nobody has looked."""
+    if not document.get(relaying.CONDITIONS):
+        return None
+    conditions = from_text(document[relaying.CONDITIONS])
+    return {"channel": document.get(relaying.CHANNEL, ""), "conditions": as_results(conditions)}
 
 
 def _repair(past: Past) -> dict[str, Any] | None:

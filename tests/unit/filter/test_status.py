@@ -294,3 +294,31 @@ def test_a_table_fits_into_its_width(total: int) -> None:
 def test_a_table_that_fits_stays_as_it_is() -> None:
     rows = [{"chain_id": "a-1", "phase": "launched"}]
     assert table(rows, ["chain_id", "phase"], total=120) == table(rows, ["chain_id", "phase"])
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ({}, None),
+        ({"ccv_channel": "begin_connection"}, "begin connection"),
+        ({"ccv_channel": "open", "relayer_conditions": "[]"}, "open"),
+        ({"ccv_channel": "open", "relayer_conditions": "EMPTY"}, "open (Wallets Empty)"),
+        ({"ccv_channel": "await_channel", "relayer_conditions": "EMPTY"}, "await channel"),
+    ],
+)
+def test_the_channel_and_what_is_wrong_with_its_relayer(kept: dict[str, str], shown: str | None) -> None:
+    empty = json.dumps(
+        [
+            {
+                "type": "Wallets",
+                "status": "False",
+                "reason": "Empty",
+                "message": "send cosmos1a more than 1000stake",
+                "since": "2026-11-23T11:59:00Z",
+            }
+        ]
+    )
+    data = {"decision": "opt_in", **{name: value.replace("EMPTY", empty) for name, value in kept.items()}}
+    found = row(memory(data))
+    assert found["channel"] == shown
+    assert ("send cosmos1a more" in found["reason"]) is ("EMPTY" in str(kept))

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Open the CCV channel of a consumer: begin what has to be begun, and wait until the relayer has finished it."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+from ansible_collections.interchain.security.plugins.module_utils.chain import ibc, transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.fees import GasPrice
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
+from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, Sight, Step
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
+from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection, relayer_options
+from ansible_collections.interchain.security.plugins.module_utils.pod_chain import PodChain, chain_of
+from ansible_collections.interchain.security.plugins.module_utils.relayer_look import (
+    account_of,
+    may_begin,
+    rank_of,
+    sight,
+)
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **relayer_options.RELAYER_OPTIONS,
+    "consumer_id": {"type": "str", "required": True},
+    "consumer_gas_price": {"type": "float", "default": 0.01},
+    "wait_timeout": {"type": "int", "default": 0},
+}
+POLL_SECONDS = 0.5
+CONFIRM_SECONDS = 30.0
+MOST_STEPS_SECONDS = 120.0  # for the transactions of a run that does not wait
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Look, begin what is this validator's turn, and look again until the channel is open or the time is over."""
+    consumer_id = checked_consumer_id(params["consumer_id"])
+    if params["wait_timeout"] < 0 or params["consumer_gas_price"] < 0:
+        raise InvalidInput("wait_timeout and consumer_gas_price must be at least 0")
+    client = connection.provider_client(params)
+    consumer = client.consumer(consumer_id)
+    chain_id = client.status().chain_id
+    result: dict[str, Any] = {"changed": False, "consumer_id": consumer_id, "provider_chain_id": chain_id, "began": []}
+    if consumer.phase is not Phase.LAUNCHED:
+        reason = f"the consumer is {consumer.phase.value}"
+        return {**result, "step": "none", "reason": reason, "may_begin": False, **_ids(Decision(Step.CLOSED, reason))}
+    question = relayer_options.question(params, consumer)
+    cluster = Cluster(params["kubeconfig"])
+    account = account_of(cluster, question)
+    rank = rank_of(client, consumer, question.operator_address, client.validators())
+    signer = Signer(
+        account.consumer,
+        GasPrice(Decimal(str(params["consumer_gas_price"])), account.consumer_denom),
+        confirm_seconds=CONFIRM_SECONDS,
+    )
+    deadline = time.monotonic() + params["wait_timeout"]
+    with chain_of(cluster, question.namespace, params["wait_timeout"] + MOST_STEPS_SECONDS) as chain:
+        while True:
+            decision = ccv_channel.decide(sight(client, chain, consumer))
+            turn = may_begin(client, consumer, rank)
+            begins = decision.step in (Step.BEGIN_CONNECTION, Step.BEGIN_CHANNEL)
+            if begins and turn and not check_mode and _begin(client, chain, consumer, signer, decision.step):
+                result.update(changed=True, began=[*result["began"], decision.step.value])
+                continue
+            over = time.monotonic() >= deadline or not turn
+            if over or check_mode or decision.step in (Step.OPEN, Step.CLOSED):
+                changed = result["changed"] or (begins and turn)
+                return {
+                    **result,
+                    "changed": changed,
+                    "step": decision.step.value,
+                    "reason": decision.reason,
+                    "may_begin": turn,
+                    **_ids(decision),
+                }
+            time.sleep(POLL_SECONDS)
+
+
+def _begin(client: ProviderClient, chain: PodChain, consumer: Consumer, signer: Signer, step: Step) -> bool:
+    """Take a step unless somebody else has taken it meanwhile; return whether it was taken here."""
+
+    def wanted() -> Wanted | None:
+        found: Sight = sight(client, chain, consumer)
+        decision = ccv_channel.decide(found)
+        if decision.step is not step:
+            return None
+        if step is Step.BEGIN_CONNECTION:
+            return ibc.begin_connection(found.consumer_client, found.provider_client, signer.key.account_address)
+        return ibc.begin_channel(decision.consumer_connection, signer.key.account_address)
+
+    return transaction.send_until(chain, signer, wanted) is not None
+
+
+def _ids(decision: Decision) -> dict[str, str]:
+    return {
+        "consumer_connection": decision.consumer_connection,
+        "provider_connection": decision.provider_connection,
+        "consumer_channel": decision.consumer_channel,
+        "provider_channel": decision.provider_channel,
+    }

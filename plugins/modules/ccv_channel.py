@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, Interchain Security Monitor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ccv_channel
+short_description: Open the CCV channel of a consumer
+version_added: 0.1.0
+description:
+  - Looks at what both chains hold between the two clients of a launched consumer, uses or waits for what exists, and takes the first step of the
+    connection or of the channel when there is none and it is this validator's turn. Hermes makes the other steps.
+  - Validators take turns by their tokens. Each may begin a step 90 seconds of the provider's block time after the one before it.
+  - The steps are transactions of the relayer's account on the consumer, sent through the node's pod.
+extends_documentation_fragment:
+  - interchain.security.provider
+attributes:
+  check_mode:
+    description: Says whether a step would be taken.
+    support: full
+options:
+  consumer_id:
+    description: The consumer.
+    type: str
+    required: true
+  consumer_gas_price:
+    description: Price of a unit of gas on the consumer, in the denom that its genesis gives to relayers.
+    type: float
+    default: 0.01
+  wait_timeout:
+    description: Seconds to wait until the channel is open, when it is this validator's turn.
+    type: int
+    default: 0
+  validator:
+    description: Name of the validator, which its namespaces begin with.
+    type: str
+    required: true
+  operator_address:
+    description: Operator address of the validator.
+    type: str
+    required: true
+  monitor_namespace:
+    description: Namespace of the monitor, with the Secret C(relayer). The default is O(validator) followed by C(-monitor).
+    type: str
+  provider_gas_price:
+    description: Price of a unit of gas on the provider, such as V(0.01stake). Its denom is what the relayer pays with.
+    type: str
+    default: 0.01stake
+  least_balance:
+    description: Amount of the fees' denom below which an account counts as unable to pay for long.
+    type: int
+    default: 100000
+  kubeconfig:
+    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Open the channel
+  interchain.security.ccv_channel:
+    provider_rpc_url: http://127.0.0.1:26657
+    consumer_id: "0"
+    validator: alice
+    operator_address: cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz
+    wait_timeout: 120
+"""
+
+RETURN = r"""
+consumer_id:
+  description: The consumer.
+  type: str
+  returned: success
+provider_chain_id:
+  description: The chain_id of the provider.
+  type: str
+  returned: success
+step:
+  description: V(open), the next step of the handshake, or V(none) when the consumer is not launched.
+  type: str
+  returned: success
+reason:
+  description: What was found.
+  type: str
+  returned: success
+may_begin:
+  description: Whether it is this validator's turn.
+  type: bool
+  returned: success
+began:
+  description: The steps that were taken.
+  type: list
+  elements: str
+  returned: success
+consumer_connection:
+  description: Connection on the consumer, empty while there is none.
+  type: str
+  returned: success
+provider_connection:
+  description: Connection on the provider, empty while there is none.
+  type: str
+  returned: success
+consumer_channel:
+  description: Channel on the consumer, empty while there is none.
+  type: str
+  returned: success
+provider_channel:
+  description: Channel on the provider, empty while there is none.
+  type: str
+  returned: success
+"""
+
+from ansible_collections.interchain.security.plugins.module_utils.operations import ccv_channel as operation
+from ansible_collections.interchain.security.plugins.module_utils.runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(operation)
+
+
+if __name__ == "__main__":
+    main()
