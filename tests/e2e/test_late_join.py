@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
-from tests.e2e.relayer import Relayer
 from tests.testbed.devnet import Devnet
 
 pytestmark = pytest.mark.timeout(1200)
 
 COMMITTED, NIL = 2, 3  # BlockIDFlag of a commit: the validator has signed
 MEMBERS = ("alice", "bob")
+RELAYER = "make hermes-status"
 
 
 @pytest.fixture
@@ -61,58 +60,52 @@ class Chain:
         }
 
 
-def test_a_validator_joins_a_launched_chain_and_leaves_it(devnet: Devnet, consumer_id: str, tmp_path: Path) -> None:
+def test_a_validator_joins_a_launched_chain_and_leaves_it(devnet: Devnet, consumer_id: str) -> None:
     namespace = f"charlie-consumer-{consumer_id}"
     chain = Chain(devnet, consumer_id)
-    relayer = Relayer(devnet, consumer_id, tmp_path)
-    try:
-        relayer.open_channel()
-        relayer.start()
-        assert devnet.get("namespace", namespace) is None
-        devnet.playbook("opt_in", "charlie", consumer_id=consumer_id)
-        secret = devnet.get("secret", f"consumer-{consumer_id}-key", "charlie-monitor")
-        assert secret is not None
-        key = consensus_key.from_key_file(base64.b64decode(secret["data"]["priv_validator_key.json"]).decode())
-        devnet.wait(
-            "charlie's node to have all blocks",
-            lambda: devnet.node_height("charlie", consumer_id) >= chain.height - 1 > 0,
-            180,
-            "make logs",
-        )
-        devnet.wait(
-            "charlie's node to be one that may sign",
-            lambda: devnet.decision("charlie", consumer_id).get("node_mode") == "sign",
-            180,
-            "make logs",
-        )
-        assert "joined the chain late" in devnet.decision("charlie", consumer_id)["node_reasons"]
-        devnet.wait("charlie's key to sign", lambda: key.address in chain.signed(), 240, str(relayer.log))
-        assert len(chain.validators(1)) == 2
-        assert key.public_key_base64 not in chain.validators(1)
-        assert len(chain.validators()) == 3
+    assert devnet.get("namespace", namespace) is None
+    devnet.playbook("opt_in", "charlie", consumer_id=consumer_id)
+    secret = devnet.get("secret", f"consumer-{consumer_id}-key", "charlie-monitor")
+    assert secret is not None
+    key = consensus_key.from_key_file(base64.b64decode(secret["data"]["priv_validator_key.json"]).decode())
+    devnet.wait(
+        "charlie's node to have all blocks",
+        lambda: devnet.node_height("charlie", consumer_id) >= chain.height - 1 > 0,
+        180,
+        "make logs",
+    )
+    devnet.wait(
+        "charlie's node to be one that may sign",
+        lambda: devnet.decision("charlie", consumer_id).get("node_mode") == "sign",
+        180,
+        "make logs",
+    )
+    assert "joined the chain late" in devnet.decision("charlie", consumer_id)["node_reasons"]
+    devnet.wait("charlie's key to sign", lambda: key.address in chain.signed(), 240, RELAYER)
+    assert len(chain.validators(1)) == 2
+    assert key.public_key_base64 not in chain.validators(1)
+    assert len(chain.validators()) == 3
 
-        devnet.playbook("check_consumers", "charlie")
-        promoted = int(devnet.decision("charlie", consumer_id)["promoted_height"])
-        assert key.public_key_base64 in chain.validators(promoted)
-        assert key.public_key_base64 not in chain.validators(promoted - 1)
+    devnet.playbook("check_consumers", "charlie")
+    promoted = int(devnet.decision("charlie", consumer_id)["promoted_height"])
+    assert key.public_key_base64 in chain.validators(promoted)
+    assert key.public_key_base64 not in chain.validators(promoted - 1)
 
-        devnet.playbook("opt_out", "charlie", consumer_id=consumer_id)
+    devnet.playbook("opt_out", "charlie", consumer_id=consumer_id)
 
-        def stopped() -> bool:
-            found = devnet.get("statefulset", "node", namespace)
-            assert found is not None
-            if found["spec"]["replicas"]:
-                return False
-            # Never while the chain counts on it.
-            assert key.public_key_base64 not in chain.validators()
-            return True
+    def stopped() -> bool:
+        found = devnet.get("statefulset", "node", namespace)
+        assert found is not None
+        if found["spec"]["replicas"]:
+            return False
+        # Never while the chain counts on it.
+        assert key.public_key_base64 not in chain.validators()
+        return True
 
-        devnet.wait("charlie's node to be stopped", stopped, 240, str(relayer.log))
-        height = chain.height
-        assert len(chain.validators(height)) == 2
-        devnet.wait("the chain to go on", lambda: chain.height > height + 2, 60, "make logs")
-    finally:
-        relayer.stop()
+    devnet.wait("charlie's node to be stopped", stopped, 240, RELAYER)
+    height = chain.height
+    assert len(chain.validators(height)) == 2
+    devnet.wait("the chain to go on", lambda: chain.height > height + 2, 60, "make logs")
     assert devnet.get("persistentvolumeclaim", "data", namespace) is not None
     remembered = devnet.decision("charlie", consumer_id)
     assert (remembered["decision"], remembered["node_mode"]) == ("stay_out", "")

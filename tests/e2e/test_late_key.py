@@ -6,14 +6,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
-from tests.e2e.relayer import Relayer
 from tests.testbed.devnet import Devnet
 
 pytestmark = pytest.mark.timeout(1200)
@@ -42,9 +40,7 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     devnet.remove_consumer(made)
 
 
-def test_a_key_that_is_assigned_late_signs_when_the_chain_has_heard_of_it(
-    devnet: Devnet, consumer_id: str, tmp_path: Path
-) -> None:
+def test_a_key_that_is_assigned_late_signs_when_the_chain_has_heard_of_it(devnet: Devnet, consumer_id: str) -> None:
     for name in ("alice", "bob"):
         devnet.wait(
             f"height 2 of {name}'s node",
@@ -52,38 +48,30 @@ def test_a_key_that_is_assigned_late_signs_when_the_chain_has_heard_of_it(
             180,
             "make logs",
         )
-    relayer = Relayer(devnet, consumer_id, tmp_path)
-    try:
-        relayer.open_channel()
-        relayer.start()
-        namespace = f"charlie-consumer-{consumer_id}"
-        devnet.wait(
-            "charlie's node to be one that may sign",
-            lambda: devnet.decision("charlie", consumer_id).get("node_mode") == "sign",
-            180,
-            "make logs",
-        )
-        secret = devnet.get("secret", "keys", namespace)
-        assert secret is not None
-        key = consensus_key.from_key_file(base64.b64decode(secret["data"]["priv_validator_key.json"]).decode())
-        service = devnet.get("service", "node", f"alice-consumer-{consumer_id}")
-        assert service is not None
-        url = f"http://{service['spec']['clusterIP']}:26657"
+    namespace = f"charlie-consumer-{consumer_id}"
+    devnet.wait(
+        "charlie's node to be one that may sign",
+        lambda: devnet.decision("charlie", consumer_id).get("node_mode") == "sign",
+        180,
+        "make logs",
+    )
+    secret = devnet.get("secret", "keys", namespace)
+    assert secret is not None
+    key = consensus_key.from_key_file(base64.b64decode(secret["data"]["priv_validator_key.json"]).decode())
+    service = devnet.get("service", "node", f"alice-consumer-{consumer_id}")
+    assert service is not None
+    url = f"http://{service['spec']['clusterIP']}:26657"
 
-        def signed(height: int) -> set[str]:
-            commit = devnet.rpc(f"commit?height={height}", url)["signed_header"]["commit"]
-            return {
-                entry["validator_address"]
-                for entry in commit["signatures"]
-                if entry["block_id_flag"] in (COMMITTED, NIL)
-            }
+    def signed(height: int) -> set[str]:
+        commit = devnet.rpc(f"commit?height={height}", url)["signed_header"]["commit"]
+        return {
+            entry["validator_address"] for entry in commit["signatures"] if entry["block_id_flag"] in (COMMITTED, NIL)
+        }
 
-        def signs() -> bool:
-            return key.address in signed(devnet.node_height("alice", consumer_id) - 1)
+    def signs() -> bool:
+        return key.address in signed(devnet.node_height("alice", consumer_id) - 1)
 
-        devnet.wait("charlie's own key to sign", signs, 240, str(relayer.log))
-    finally:
-        relayer.stop()
+    devnet.wait("charlie's own key to sign", signs, 240, "make hermes-status")
     # It took the place of the provider's key, which is in the initial set and in no commit.
     first = {
         entry["pub_key"]["value"]: entry["address"] for entry in devnet.rpc("validators?height=1", url)["validators"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From nothing to a consumer chain that makes blocks: `make quick-start`.
+"""From nothing to a consumer chain that makes blocks and hears of the provider: `make quick-start`.
 
 Prints what it does with seconds per step, and ends with the status table; running it again changes nothing.
 """
@@ -11,15 +11,23 @@ import time
 from collections.abc import Callable
 
 from . import cluster
-from .devnet import POWERS, ROOT, Devnet
+from .devnet import POWERS, ROOT, Devnet  # puts the collection on sys.path
 from .errors import TestbedError
 from .progress import say
+
+from ansible_collections.interchain.security.plugins.module_utils import relayer_look  # isort: skip
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient  # isort: skip
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc  # isort: skip
+from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel  # isort: skip
+from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, Step  # isort: skip
 
 DIRECTORY = ROOT / ".build/devnet"
 CHAIN_ID = "demo-1"
 SPAWN_SECONDS = 30
 MEMBERS = ("alice", "bob")  # the selection names them: 1000 of 1200 million utokens
 HEIGHT = 5
+MORE = "50000000stake"
+RELAYER = "make hermes-status, and make logs"
 
 
 class Timeline:
@@ -42,6 +50,26 @@ class Timeline:
         for what, seconds in self.steps:
             say(f"  {seconds:7.1f} s  {what}")
         say(f"  {sum(seconds for _what, seconds in self.steps):7.1f} s  in all\n")
+
+
+def chains(devnet: Devnet, consumer_id: str) -> tuple[ProviderClient, NodeRpc]:
+    """Return the provider and the consumer chain, asked through alice's nodes."""
+    service = devnet.get("service", "node", f"alice-consumer-{consumer_id}")
+    if service is None:
+        raise TestbedError(f"alice runs no node of consumer {consumer_id}")
+    return ProviderClient([devnet.rpc_url()]), NodeRpc([f"http://{service['spec']['clusterIP']}:26657"])
+
+
+def channel(devnet: Devnet, consumer_id: str) -> Decision:
+    """Return how far the CCV channel is."""
+    provider, chain = chains(devnet, consumer_id)
+    return ccv_channel.decide(relayer_look.sight(provider, chain, provider.consumer(consumer_id)))
+
+
+def received(devnet: Devnet, consumer_id: str) -> int:
+    """Return how many VSC packets the consumer has received on the open channel."""
+    provider, chain = chains(devnet, consumer_id)
+    return relayer_look.packets(provider, chain, channel(devnet, consumer_id)).received
 
 
 def start() -> None:
@@ -83,6 +111,20 @@ def start() -> None:
                 180,
                 f"kubectl logs --namespace {name}-consumer-{consumer_id} node-0, and {where}",
             ),
+        )
+    timeline.step(
+        "Wait until the relayers have opened the CCV channel",
+        lambda: devnet.wait("the channel", lambda: channel(devnet, consumer_id).step is Step.OPEN, 180, RELAYER),
+    )
+    if received(devnet, consumer_id) == 0:
+        operator = devnet.variables("alice")["interchain_operator_address"]
+        timeline.step(
+            "Give alice more power on the provider",
+            lambda: devnet.transact("alice", "staking", "delegate", operator, MORE),
+        )
+        timeline.step(
+            "Wait until a VSC packet has told the consumer of it",
+            lambda: devnet.wait("the first packet", lambda: received(devnet, consumer_id) > 0, 120, RELAYER),
         )
     timeline.show()
     say(devnet.playbook("status", None))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hermes as a plain process beside the cluster, for one consumer of the devnet."""
+"""Opening a CCV channel by hand, with the commands of Hermes as a plain process beside the cluster."""
 
 from __future__ import annotations
 
@@ -16,53 +16,37 @@ STEP_SECONDS = 240
 CONSUMER_CLIENT = "07-tendermint-0"  # made by the CCV genesis
 
 
-class Relayer:
-    """Opens the CCV channel and relays, with the account of the consumers' owner on the provider and alice's on the consumer."""
+class ByHand:
+    """Hermes for one consumer of the devnet, with the account of alice's relayer."""
 
     def __init__(self, devnet: Devnet, consumer_id: str, directory: Path) -> None:
         self._devnet, self._consumer_id = devnet, consumer_id
         self._directory = directory
         self._program = str(HERMES.ensure() / "hermes")
-        self._process: subprocess.Popen[bytes] | None = None
         self._chain_id = str(devnet.consumer(consumer_id)["chain_id"])
         self._config = directory / "config.toml"
-        self.log = directory / "hermes.log"
 
-    def open_channel(self) -> None:
-        """Make the connection on the clients that the launch has made, and the channel on it."""
+    def prepare(self) -> None:
+        """Write the configuration and the keys."""
         chains = [
             self._chain(CHAIN_ID, "alice-provider", "cosmos"),
             self._chain(self._chain_id, f"alice-consumer-{self._consumer_id}", "consumer"),
         ]
-        modes: dict[str, Any] = {
-            "clients": {"enabled": True, "refresh": True, "misbehaviour": False},
-            "connections": {"enabled": False},
-            "channels": {"enabled": False},
-            "packets": {"enabled": True, "clear_interval": 10, "clear_on_start": True, "tx_confirmation": False},
-        }
+        modes: dict[str, Any] = {name: {"enabled": False} for name in ("clients", "connections", "channels", "packets")}
         config = {"global": {"log_level": "info"}, "mode": modes, "chains": chains}
         self._config.write_text(tomli_w.dumps(config))
-        for chain_id, owner in ((CHAIN_ID, "owner"), (self._chain_id, "alice")):
-            mnemonic = self._devnet.directory / f"{owner}.mnemonic"
+        for chain_id in (CHAIN_ID, self._chain_id):
+            mnemonic = self._devnet.directory / "alice.relayer.mnemonic"
             self._run("keys", "add", "--chain", chain_id, "--mnemonic-file", str(mnemonic))
+
+    def open_channel(self) -> None:
+        """Make the connection on the clients that the launch has made, and the channel on it."""
         client = self._devnet.consumer(self._consumer_id)["client_id"]
         ends = ("--a-chain", self._chain_id)
         self._run("create", "connection", *ends, "--a-client", CONSUMER_CLIENT, "--b-client", client)
         ports = ("--a-port", "consumer", "--b-port", "provider")
         order = ("--order", "ordered", "--channel-version", "1")
         self._run("create", "channel", *ends, "--a-connection", "connection-0", *ports, *order)
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._command(), "start"], stdout=log, stderr=log, env=self._environment()
-            )
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
     def _command(self) -> list[str]:
         return [self._program, "--config", str(self._config)]
