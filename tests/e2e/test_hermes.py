@@ -186,3 +186,5 @@ def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> Non
     known = world.packets().received
     world.wait("a packet on it", lambda: world.packets().received > known, 120)
     devnet.remove_consumer(world.consumer_id)
+    for name in MEMBERS:
+        world.wait(f"{name}'s relayer to stop with the consumer", lambda name=name: not world.pods(name), 120)  # type: ignore[misc]
