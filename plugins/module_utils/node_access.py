@@ -28,7 +28,7 @@ ANSWER_SECONDS = 10.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 
 Rpc = Callable[[str], dict[str, Any]]
-Exchange = Callable[[str, str, bytes | None], bytes]
+Exchange = Callable[[str, str, bytes], bytes]  # method, path, body
 
 
 class NodeAccess:
@@ -58,7 +58,7 @@ class NodeAccess:
         with self.exchange(seconds) as exchange:
 
             def rpc(path: str) -> dict[str, Any]:
-                body = exchange("GET", path, None)
+                body = exchange("GET", path, b"")
                 try:
                     answer: dict[str, Any] = json.loads(body)["result"]
                 except (ValueError, KeyError, TypeError) as error:
@@ -77,10 +77,10 @@ class NodeAccess:
         connection.auto_open = 0  # or it would go on with whatever listens on this machine
         connection.sock = self._connect()
 
-        def exchange(method: str, path: str, body: bytes | None) -> bytes:
+        def exchange(method: str, path: str, body: bytes) -> bytes:
             try:
                 connection.sock.settimeout(max(min(deadline - time.monotonic(), ANSWER_SECONDS), 0.001))
-                connection.request(method, f"/{path}", body)
+                connection.request(method, f"/{path}", body or None)
                 answered = connection.getresponse()
                 content = answered.read(LARGEST_ANSWER)
             except (

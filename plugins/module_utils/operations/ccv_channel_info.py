@@ -17,12 +17,14 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
     Condition,
     as_results,
+    from_text,
     is_well,
     summary,
+    with_since,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import moment
-from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import Relaying, judge
+from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import CONDITIONS, Relaying, judge
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     consumer_health_info,
@@ -46,7 +48,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     found = look_at(params, client, cluster)
     channels = []
     for consumer, memory, seen in found:
-        conditions = judge(seen, memory, params["stuck_blocks"])
+        kept = from_text(memory.get(CONDITIONS, ""))
+        conditions = with_since(judge(seen, memory, params["stuck_blocks"]), kept, seen.now)
         channels.append(result(consumer, seen, conditions))
     return {"changed": False, "channels": channels}
 
