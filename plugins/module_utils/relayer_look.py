@@ -34,6 +34,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channe
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import funding_of
+from ansible_collections.interchain.security.plugins.module_utils.ics.hermes_config import refusal
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import (
@@ -177,6 +178,7 @@ def look(provider: ProviderClient, cluster: Cluster, question: Question, validat
     seen = Relaying(datetime.now(UTC))
     try:
         seen = _of_cluster(cluster, question.namespace)
+        seen = replace(seen, refusal=refusal(question.consumer.chain_id, provider.status().chain_id))
         account = account_of(cluster, question)
         with chain_of(cluster, question.namespace, CHAIN_SECONDS) as chain:
             found = sight(provider, chain, question.consumer)

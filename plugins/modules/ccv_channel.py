@@ -77,7 +77,7 @@ provider_chain_id:
   type: str
   returned: success
 step:
-  description: V(open), the next step of the handshake, or V(none) when the consumer is not launched.
+  description: V(open), the next step of the handshake, or V(none) when the consumer is not launched or Hermes cannot relay for its chain_id.
   type: str
   returned: success
 reason:

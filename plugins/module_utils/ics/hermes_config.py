@@ -9,6 +9,7 @@ Chain ids are strangers' text. They are values of a data structure that a TOML l
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -22,6 +23,9 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.genesis im
 KEY_NAME = "relayer"
 GRPC_PORT = 9090
 REST_PORT, TELEMETRY_PORT = 3000, 3001
+CHAIN_ID = re.compile(
+    r"[A-Za-z0-9._-]{1,50}"
+)  # tendermint-rs, chain/id.rs: Hermes does not start with another one in its configuration
 TRANSFER_PORT = "transfer"  # a consumer sends its rewards through a channel of that port, which it begins itself
 
 
@@ -44,6 +48,15 @@ class Chain:
     gas_denom: str
     port: str
     is_consumer: bool
+
+
+def refusal(chain_id: str, provider_chain_id: str) -> str:
+    """Return why Hermes cannot relay for a consumer of that chain_id, empty when it can. Keys lie in a folder of the chain's name."""
+    if not CHAIN_ID.fullmatch(chain_id) or chain_id in (".", ".."):
+        return "Hermes takes no chain_id with other characters than letters, digits, dot, hyphen and underscore"
+    if chain_id == provider_chain_id:
+        return "the consumer has the chain_id of the provider, and Hermes cannot tell them apart"
+    return ""
 
 
 def endpoint(rpc: str, grpc: str = "") -> Endpoint:

@@ -50,7 +50,10 @@ class Packets:
 
 @dataclass(frozen=True)
 class Relaying:
-    """What was seen. None and empty: it could not be asked, and ``problem`` says why. ``clients`` are on the (consumer, provider)."""
+    """What was seen. None and empty: it could not be asked, and ``problem`` says why. ``clients`` are on the (consumer, provider).
+
+    ``refusal`` is why Hermes cannot relay for this consumer at all.
+    """
 
     now: datetime
     exists: bool = True
@@ -58,6 +61,7 @@ class Relaying:
     pod: Pod | None = None
     settings: str = ""
     problem: str = ""
+    refusal: str = ""
     channel: Decision | None = None
     may_begin: bool = False
     wallets: tuple[Wallet, ...] = ()
@@ -96,6 +100,8 @@ def _relayer(seen: Relaying) -> Condition:
     def no(reason: str, message: str) -> Condition:
         return Condition("Relayer", FALSE, reason, message)
 
+    if seen.refusal:
+        return no("ChainId", seen.refusal)
     if not seen.exists:
         if seen.channel is not None and seen.channel.step is not Step.OPEN and not seen.may_begin:
             return no(
@@ -192,7 +198,7 @@ def _packets(seen: Relaying, memory: Mapping[str, str], stuck_blocks: int) -> Co
 
 def starts(seen: Relaying, settings: str) -> bool:
     """Tell whether the relayer is to be deployed, or deployed anew with other settings, or has a step of the handshake to begin."""
-    if seen.channel is None or seen.channel.step is Step.CLOSED:
+    if seen.channel is None or seen.channel.step is Step.CLOSED or seen.refusal:
         return False
     is_open = seen.channel.step is Step.OPEN
     can_pay = all(wallet.amount > 0 for wallet in seen.wallets)

@@ -15,7 +15,7 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.fees imp
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
+from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel, hermes_config
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, Sight, Step
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
@@ -49,8 +49,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     consumer = client.consumer(consumer_id)
     chain_id = client.status().chain_id
     result: dict[str, Any] = {"changed": False, "consumer_id": consumer_id, "provider_chain_id": chain_id, "began": []}
+    reason = hermes_config.refusal(consumer.chain_id, chain_id)
     if consumer.phase is not Phase.LAUNCHED:
         reason = f"the consumer is {consumer.phase.value}"
+    if reason:
         return {**result, "step": "none", "reason": reason, "may_begin": False, **_ids(Decision(Step.CLOSED, reason))}
     question = relayer_options.question(params, consumer)
     cluster = Cluster(params["kubeconfig"])

@@ -18,6 +18,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.hermes_con
     endpoint,
     gas_price,
     provider_of,
+    refusal,
 )
 
 HOSTILE = "{{ lookup('pipe','touch x') }}/../$(id)\n[chains]\"-1"
@@ -100,3 +101,13 @@ def test_a_host_outside_is_bound_to_its_ports() -> None:
     (rule,) = egress_to(endpoint("https://rpc.example", "https://grpc.example"))
     assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
     assert rule["to"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]
+
+
+@pytest.mark.parametrize("chain_id", [HOSTILE, "", "..", "a/b", "a" * 51, "ünicode-1", "provider-1"])
+def test_a_chain_id_that_hermes_cannot_use_has_a_reason(chain_id: str) -> None:
+    assert refusal(chain_id, "provider-1")
+
+
+@pytest.mark.parametrize("chain_id", ["demo-1", "-x", "a.b_c", "a" * 50])
+def test_other_chain_ids_have_none(chain_id: str) -> None:
+    assert refusal(chain_id, "provider-1") == ""

@@ -68,6 +68,7 @@ def test_all_is_well() -> None:
     [
         (replace(WELL, exists=False, wanted=False), "Relayer", "Missing"),
         (replace(WELL, wanted=False), "Relayer", "Stopped"),
+        (replace(WELL, exists=False, refusal="no such chain_id"), "Relayer", "ChainId"),
         (replace(WELL, pod=None), "Relayer", "NoPod"),
         (replace(WELL, pod=Pod("uid", running=False, waits="CrashLoopBackOff")), "Relayer", "Waiting"),
         (replace(WELL, pod=Pod("uid", ready=False)), "Relayer", "NotReady"),
@@ -177,6 +178,7 @@ def test_a_restart_that_cannot_help_is_left_out(seen: Relaying) -> None:
         (replace(with_amount(WELL, "consumer", 0), channel=Decision(Step.BEGIN_CHANNEL, "")), False),
         (replace(WELL, exists=False, channel=Decision(Step.CLOSED, "")), False),
         (Relaying(NOW, exists=False), False),
+        (replace(WELL, exists=False, refusal="no such chain_id"), False),
     ],
 )
 def test_when_a_relayer_is_deployed(seen: Relaying, expected: bool) -> None:
