@@ -49,11 +49,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     consumer = client.consumer(consumer_id)
     chain_id = client.status().chain_id
     result: dict[str, Any] = {"changed": False, "consumer_id": consumer_id, "provider_chain_id": chain_id, "began": []}
-    reason = hermes_config.refusal(consumer.chain_id, chain_id)
-    if consumer.phase is not Phase.LAUNCHED:
-        reason = f"the consumer is {consumer.phase.value}"
-    if reason:
-        return {**result, "step": "none", "reason": reason, "may_begin": False, **_ids(Decision(Step.CLOSED, reason))}
+    if reason := _impossible(consumer, chain_id):
+        return {**result, **_nothing(reason)}
     question = relayer_options.question(params, consumer)
     cluster = Cluster(params["kubeconfig"])
     account = account_of(cluster, question)
@@ -84,6 +81,20 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                     **_ids(decision),
                 }
             time.sleep(POLL_SECONDS)
+            # One that was stopped meanwhile never gets its channel.
+            if reason := _impossible(client.consumer(consumer_id), chain_id):
+                return {**result, **_nothing(reason)}
+
+
+def _impossible(consumer: Consumer, provider_chain_id: str) -> str:
+    """Return why there is no channel to open, empty when there is."""
+    if consumer.phase is not Phase.LAUNCHED:
+        return f"the consumer is {consumer.phase.value}"
+    return hermes_config.refusal(consumer.chain_id, provider_chain_id)
+
+
+def _nothing(reason: str) -> dict[str, Any]:
+    return {"step": "none", "reason": reason, "may_begin": False, **_ids(Decision(Step.CLOSED, reason))}
 
 
 def _begin(client: ProviderClient, chain: PodChain, consumer: Consumer, signer: Signer, step: Step) -> bool:
