@@ -33,6 +33,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     connection,
     consumer_local_nodes_info,
     consumer_peers,
+    node_routes,
     opt_in,
     validator_endpoint,
 )
@@ -240,7 +241,9 @@ def test_who_is_announced_now_is_dialled_without_a_restart(devnet: Devnet, consu
             120,
             "make logs",
         )
-    devnet.wait("charlie's node", lambda: run_of(devnet, "charlie", consumer_id)[1] == 0, 120, "make logs")
+    # As charlie's monitor would, were it there.
+    followed = node_routes.run(parameters(devnet, "charlie", node_routes, wait_timeout=60), False)
+    assert followed["changed"], followed
     runs = {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")}
     write_details(devnet, "charlie", f"p2p={devnet.addresses['charlie']}")
     devnet.wait(
@@ -269,7 +272,7 @@ def test_who_is_announced_now_is_dialled_without_a_restart(devnet: Devnet, consu
 def test_a_validator_that_moves_is_known_without_a_pause(devnet: Devnet, consumer_id: str) -> None:
     """It moves to another name of the same node, while all three make blocks."""
     url, runs = node_url(devnet, "alice", consumer_id), {name: run_of(devnet, name, consumer_id) for name in POWERS}
-    first, name = devnet.node_height("alice", consumer_id), f"p2p.charlie-consumer-{consumer_id}.svc"
+    first, name = devnet.node_height("alice", consumer_id), "p2p.charlie-monitor.svc"
     write_details(devnet, "charlie", f"p2p={name}")
     for other in ("alice", "bob"):
         devnet.wait(
