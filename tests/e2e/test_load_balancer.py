@@ -225,7 +225,7 @@ def test_the_port_follows_a_pod_that_moves(devnet: Devnet, mesh: Mesh) -> None:
     devnet.wait("bob's next pod", lambda: mesh.pod_address("bob"), 60, "kubectl describe pod")
     after = mesh.pod_address("bob")
     assert after != before
-    took = devnet.wait("bob's port to lead to it", lambda: mesh.routed("bob") == [after], 150, "make logs")
+    took = devnet.wait("bob's port to lead to it", lambda: mesh.routed("bob") == [after], 240, "make logs")
     print(f"bob's port followed {took:.0f} s after the new pod had its address")
     for name in FOLLOWERS:
         devnet.wait(

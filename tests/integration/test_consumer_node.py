@@ -246,7 +246,7 @@ def test_another_binary_of_the_catalogue_runs_its_own_chain(place: Place, tmp_pa
     home = tmp_path / "init"
     program = place.program.with_name("interchain-security-cdd")
     subprocess.run([program, "init", "base", "--chain-id", "base", "--home", home], check=True, capture_output=True)
-    consumer_id = place.create_consumer(spawn_in=14)
+    consumer_id = place.create_consumer(spawn_in=14, chain_id="democracy-1")
     place.opt_in(consumer_id)
     entry = {
         "consumer_id": consumer_id,

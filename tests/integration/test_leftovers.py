@@ -104,7 +104,7 @@ def test_a_half_made_node_that_should_run_is_not_removed_but_another_is(
     place: MonitorPlace, seen: dict[str, str]
 ) -> None:
     consumer_id = seen["runs"] = place.create_consumer(spawn_in=15)
-    out = place.create_consumer(spawn_in=3600)
+    out = place.create_consumer(spawn_in=3600, chain_id="other-1")
     place.opt_in(consumer_id)
     for prepared in (consumer_id, out):
         place.converge("stage", prepared)
