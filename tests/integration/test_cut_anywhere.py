@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import fence_name, owner_mark
+from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer
 from tests.integration.api_proxy import FAULTS, ApiProxy, Write
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place
 from tests.integration.owner import HOSTILE
@@ -47,7 +49,8 @@ STEPS = (
     ("POST", "statefulsets", "NAMESPACE/node"),  # without a pod
     ("PATCH", "statefulsets", "NAMESPACE/node"),  # with the description of one
     ("POST", "configmaps", "NAMESPACE/base-genesis"),
-    ("PATCH", "services", "NAMESPACE/p2p"),
+    ("PATCH", "endpointslices", "MONITOR/p2p-MEMORY"),  # claims its port of the load balancer
+    ("PATCH", "services", "MONITOR/p2p"),
     ("POST", "leases", "MONITOR/FENCE"),
     ("POST", "configmaps", "NAMESPACE/genesis"),
     ("POST", "secrets", "NAMESPACE/keys"),
@@ -58,6 +61,7 @@ STEPS = (
 WORKERS = 2
 ID_LABEL = "interchain-security/consumer-id"
 CHAIN_ID = f"{HOSTILE}-1"  # of each of the consumers
+FIRST_PORT = 30000  # each has one of its own all the same
 
 
 class CuttingProxy(ApiProxy):
@@ -78,6 +82,8 @@ class CuttingProxy(ApiProxy):
 
     def _fault(self, write: Write) -> str:
         with self._lock:
+            if write.kind == "services" and write in self.writes:
+                return "ok"  # the load balancer is that of all: what another run has written meanwhile is read, and it is written again
             self.writes.append(write)
             if not self._at(len(self.writes) - 1, write):
                 return "ok"
@@ -161,7 +167,8 @@ class Cuts:
     def _command(self, part: str, consumer_id: str) -> list[str]:
         # Without the sweep: each consumer is to be brought to its end by its own playbook.
         result = str(self.directory / f"result-{consumer_id}.json")
-        return self.place.command(part, consumer_id, consumer_sweep=False, result_file=result)
+        port = f"{{{{ {FIRST_PORT} + (consumer_id | int) }}}}"
+        return self.place.command(part, consumer_id, consumer_sweep=False, result_file=result, load_balancer_port=port)
 
     def cut(self, consumer_id: str, at: Callable[[int, Write], bool], *, after: bool) -> tuple[int, int]:
         """Cut the deployment of a consumer at a write; return the playbook's exit code and how many writes it came to."""
@@ -190,6 +197,7 @@ class Cuts:
             (key.public_key_base64, "PUBLIC"),
             (base64.b64encode(key.seed + key.public_key).decode(), "PRIVATE"),
             (key.address, "ADDRESS"),
+            (str(FIRST_PORT + int(consumer_id)), "PORT"),
             (hashlib.sha256(key.public_key_base64.encode()).hexdigest()[:12], "SIGNER"),
             (claim["metadata"]["uid"], "VOLUME"),
             (hashlib.sha256(genesis["data"]["genesis.json"].encode()).hexdigest(), "GENESIS"),
@@ -258,6 +266,9 @@ def cuts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cuts]:
     place = Place(tmp_path_factory.mktemp("cuts"))
     try:
         place.start()
+        given = {"validator": VALIDATOR, "kubeconfig": str(place.server.kubeconfig)}
+        validated = ArgumentSpecValidator(load_balancer.ARGUMENT_SPEC).validate(given)
+        load_balancer.run(validated.validated_parameters, False)  # as the deployment of the monitor does
         storm = Storm(place, len(STEPS) + 2)
         storm.announce(spawn_in=5)
         storm.await_launches(seconds=60)
