@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
     import kubernetes
@@ -55,7 +55,7 @@ class Cluster:
     def __init__(self, kubeconfig: str | None = None, dry_run: bool = False) -> None:
         self._dry_run = dry_run
         try:
-            configuration = _configuration(kubeconfig)
+            configuration = access(kubeconfig)
             configuration.retries = urllib3.Retry(
                 total=RETRIES,
                 connect=4,
@@ -337,15 +337,6 @@ def _holds(found: Any, wanted: Any) -> bool:
             for name, content in wanted.items()
         )
     return bool(found == wanted)
-
-
-def _configuration(kubeconfig: str | None) -> Any:
-    configuration = kubernetes.client.Configuration()
-    if runs_in_pod(kubeconfig):
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    else:
-        kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
-    return configuration
 
 
 @contextmanager

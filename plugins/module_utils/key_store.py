@@ -18,7 +18,7 @@ from ansible_collections.interchain.security.plugins.module_utils import secret_
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access
 
 try:
     import kubernetes
@@ -181,13 +181,7 @@ def secrets_with(namespace: str, label: str, kubeconfig: str | None = None) -> l
 
 def _core_api(kubeconfig: str | None) -> kubernetes.client.CoreV1Api:
     try:
-        if runs_in_pod(kubeconfig):
-            kubernetes.config.load_incluster_config()
-            configuration = None
-        else:
-            configuration = kubernetes.client.Configuration()
-            kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
-        return kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+        return kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(access(kubeconfig)))
     except kubernetes.config.ConfigException as error:
         raise KeyStoreError(
             f"no access to a Kubernetes cluster for the key store: {error}; set KUBECONFIG or kubeconfig"

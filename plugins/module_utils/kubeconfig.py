@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 def chosen_kubeconfig(given: str | None) -> str | None:
@@ -13,6 +14,31 @@ def chosen_kubeconfig(given: str | None) -> str | None:
     return given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or None
 
 
+def has_token(given: str | None) -> bool:
+    """Return whether the access is the bearer token that AWX's credential for Kubernetes puts into the environment."""
+    return not given and bool(os.environ.get("K8S_AUTH_HOST") and os.environ.get("K8S_AUTH_API_KEY"))
+
+
 def runs_in_pod(given: str | None) -> bool:
     """Return whether the access is that of the pod's service account."""
-    return chosen_kubeconfig(given) is None and "KUBERNETES_SERVICE_HOST" in os.environ
+    return not has_token(given) and chosen_kubeconfig(given) is None and "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def access(given: str | None) -> Any:
+    """Return the access as a ``kubernetes.client.Configuration``; kubernetes.config.ConfigException when there is none.
+
+    ImportError without the package kubernetes, which is loaded here only since it takes 38 MB.
+    """
+    import kubernetes
+
+    configuration = kubernetes.client.Configuration()
+    if has_token(given):
+        configuration.host = os.environ["K8S_AUTH_HOST"].rstrip("/")
+        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
+        configuration.verify_ssl = os.environ.get("K8S_AUTH_VERIFY_SSL", "true").lower() not in ("false", "no", "0")
+        configuration.ssl_ca_cert = os.environ.get("K8S_AUTH_SSL_CA_CERT") or None
+    elif runs_in_pod(given):
+        kubernetes.config.load_incluster_config(client_configuration=configuration)
+    else:
+        kubernetes.config.load_kube_config(chosen_kubeconfig(given), client_configuration=configuration)
+    return configuration

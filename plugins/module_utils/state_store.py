@@ -28,7 +28,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     StateConflict,
     StateError,
 )
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access, runs_in_pod
 
 try:
     import httpx
@@ -250,9 +250,8 @@ class _Access:
             import kubernetes
         except ImportError as error:
             raise InvalidInput(f"kubeconfig: the Python package kubernetes is missing: {error}") from error
-        configuration = kubernetes.client.Configuration()
         try:
-            kubernetes.config.load_kube_config(chosen_kubeconfig(kubeconfig), client_configuration=configuration)
+            configuration = access(kubeconfig)
             self.url = configuration.host.rstrip("/")
             self.verify = configuration.verify_ssl and _context(configuration)
         except (kubernetes.config.ConfigException, OSError) as error:

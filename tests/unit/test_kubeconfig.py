@@ -13,10 +13,22 @@ import pytest
 import yaml
 
 from ansible_collections.interchain.security.plugins.module_utils.key_store import Secret
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import chosen_kubeconfig, runs_in_pod
+from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import (
+    access,
+    chosen_kubeconfig,
+    runs_in_pod,
+)
 from ansible_collections.interchain.security.plugins.module_utils.state_store import open_state_store
 
-VARIABLES = ("K8S_AUTH_KUBECONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST")
+VARIABLES = (
+    "K8S_AUTH_KUBECONFIG",
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+    "K8S_AUTH_HOST",
+    "K8S_AUTH_API_KEY",
+    "K8S_AUTH_VERIFY_SSL",
+    "K8S_AUTH_SSL_CA_CERT",
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +40,13 @@ VARIABLES = ("K8S_AUTH_KUBECONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST")
         (None, {"KUBECONFIG": "/kubectl", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "/kubectl", False),
         ("/given", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "/given", False),
         (None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None, True),
+        (
+            None,
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "K8S_AUTH_HOST": "https://a", "K8S_AUTH_API_KEY": "t"},
+            None,
+            False,
+        ),
+        (None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "K8S_AUTH_HOST": "https://a"}, None, True),
         (None, {}, None, False),
     ],
 )
@@ -40,6 +59,28 @@ def test_the_cluster_is_chosen(
         monkeypatch.setenv(name, value)
     assert chosen_kubeconfig(given) == chosen
     assert runs_in_pod(given) is in_pod
+
+
+def test_the_token_of_a_credential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """AWX runs jobs in pods of a cluster of its own, which is not the one to work on."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    environment = {
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+        "K8S_AUTH_HOST": "https://cluster.example.com:6443/",
+        "K8S_AUTH_API_KEY": "token",
+        "K8S_AUTH_VERIFY_SSL": "True",
+        "K8S_AUTH_SSL_CA_CERT": str(tmp_path / "ca"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = access(None)
+    assert found.host == "https://cluster.example.com:6443"
+    assert found.auth_settings()["BearerToken"]["value"] == "Bearer token"
+    assert (found.verify_ssl, found.ssl_ca_cert) == (True, str(tmp_path / "ca"))
+    monkeypatch.setenv("K8S_AUTH_VERIFY_SSL", "False")
+    monkeypatch.delenv("K8S_AUTH_SSL_CA_CERT")
+    assert (access(None).verify_ssl, access(None).ssl_ca_cert) == (False, None)
 
 
 class Empty(BaseHTTPRequestHandler):
@@ -67,7 +108,8 @@ def test_keys_and_state_are_looked_for_in_the_cluster_of_the_other_modules(
         }
         (tmp_path / name).write_text(yaml.safe_dump(content))
         monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for name in VARIABLES[2:]:
+        monkeypatch.delenv(name, raising=False)
     try:
         assert Secret("keys", "x").read() is None
         store = open_state_store(state_namespace="x")
