@@ -49,7 +49,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         results.consensus_address(validator): validator.operator_address for validator in client.validators(height)
     }
     phases = params["phase"] or [phase.value for phase in Phase]
-    consumer_ids = [wanted] if wanted is not None else [entry.consumer_id for entry in client.consumers(height=height)]
+    # One query per page, against several for each consumer: those of no interest, deleted ones above all, are not read.
+    listed = [] if wanted is not None else client.consumers(height=height)
+    consumer_ids = (
+        [entry.consumer_id for entry in listed if entry.phase.value in phases] if wanted is None else [wanted]
+    )
     found = []
     for consumer_id in consumer_ids:
         try:
