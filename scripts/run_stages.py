@@ -118,14 +118,15 @@ def sources() -> Iterator[Path]:
 
 
 def copy_sources(target: Path) -> Path:
-    """Copy the sources to a new collection folder below target, beside kubernetes.core; return that folder."""
+    """Copy the sources to a new collection folder below target, beside the collections that they use; return that folder."""
     if target.exists():
         shutil.rmtree(target)
     folder = target / NAMESPACE_NAME
     for source in sources():
         (folder / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / source, folder / source)
-    shutil.copytree(COLLECTIONS / "ansible_collections/kubernetes", target / "ansible_collections/kubernetes")
+    for namespace in ("kubernetes", "awx"):
+        shutil.copytree(COLLECTIONS / "ansible_collections" / namespace, target / "ansible_collections" / namespace)
     return folder
 
 
