@@ -8,7 +8,9 @@ TESTBED := .venv/bin/python -m tests.testbed
 export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_IDS CONSUMER_METADATA CONSUMER_NAME CONSUMER_PARAMETERS SPAWN_TIME UNBONDING_PERIOD
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
-.PHONY: help setup quick-start test lint unit molecule bench testbed testbed-down status hermes-status logs \
+CONFIG ?= config.yaml
+
+.PHONY: help setup config-check quick-start test lint unit molecule bench testbed testbed-down status hermes-status logs \
 	list-consumers show-consumer create-consumer update-consumer-parameters remove-consumer opt-in opt-out assign-key keys register-endpoint \
 	check-consumers repair-consumer update-consumer validator-endpoints check-endpoint-sync remove-leftovers clean
 
@@ -20,6 +22,11 @@ setup: ## Install what the other targets need (.venv, .build, Debian packages); 
 
 quick-start: setup ## From nothing to a consumer chain launched by the monitors of three validators
 	@.venv/bin/python -m tests.testbed.quick_start
+
+config-check: setup ## Check a validator's configuration, and show what is set and where that comes from (CONFIG=config.yaml)
+	@test -f "$(CONFIG)" || { echo "there is no $(CONFIG): copy docs/config.example.yaml, or give CONFIG=..." >&2; exit 1; }
+	@ANSIBLE_COLLECTIONS_PATH=.build/collections ANSIBLE_INVENTORY_ENABLED=auto ANSIBLE_INVENTORY_UNPARSED_FAILED=true \
+	  .venv/bin/ansible-playbook --inventory "$(CONFIG)" interchain.security.config_check
 
 test: setup ## Run all tests: lint, sanity, build, unit, integration, e2e, molecule
 	@scripts/test
