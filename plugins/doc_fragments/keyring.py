@@ -59,6 +59,7 @@ options:
   kubeconfig:
     description:
       - Kubeconfig of the cluster of the Secrets. Default is that of E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG), or the pod's service account.
+      - Without it, E(K8S_AUTH_HOST) and E(K8S_AUTH_API_KEY) count first, as AWX sets them.
     type: path
   account_prefix:
     description:

@@ -45,6 +45,7 @@ options:
   kubeconfig:
     description:
       - Kubeconfig of the cluster of the Secrets. Default is that of E(K8S_AUTH_KUBECONFIG) or E(KUBECONFIG), or the pod's service account.
+      - Without it, E(K8S_AUTH_HOST) and E(K8S_AUTH_API_KEY) count first, as AWX sets them.
     type: path
   bip39_passphrase_file:
     description:
