@@ -243,10 +243,10 @@ STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "sanity": (sanity, 350),
     "build": (build, 100),
     "unit": (unit, 240),
-    "testbed": (testbed, 2400),
-    "integration": (integration, 1500),
-    "e2e": (e2e, 1600),
-    "molecule": (molecule, 450),
+    "testbed": (testbed, 1900),
+    "integration": (integration, 1300),
+    "e2e": (e2e, 2500),
+    "molecule": (molecule, 500),
 }
 
 
