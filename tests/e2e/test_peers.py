@@ -275,7 +275,9 @@ def test_who_is_announced_now_is_dialled_without_a_restart(devnet: Devnet, consu
 def test_a_validator_that_moves_is_known_without_a_pause(devnet: Devnet, consumer_id: str) -> None:
     """It moves to another name of the same node, while all three make blocks."""
     url, runs = node_url(devnet, "alice", consumer_id), {name: run_of(devnet, name, consumer_id) for name in POWERS}
-    first, name = devnet.node_height("alice", consumer_id), "p2p.charlie-monitor.svc"
+    quiet, name = devnet.node_height("alice", consumer_id), "p2p.charlie-monitor.svc"
+    await_height(devnet, "alice", consumer_id, quiet + 8)
+    first = devnet.node_height("alice", consumer_id)
     write_details(devnet, "charlie", f"p2p={name}")
     for other in ("alice", "bob"):
         devnet.wait(
@@ -288,10 +290,12 @@ def test_a_validator_that_moves_is_known_without_a_pause(devnet: Devnet, consume
     last = max(devnet.node_height("alice", consumer_id), first + 6) + 2
     await_height(devnet, "alice", consumer_id, last)
     times = [
-        parse_time(devnet.rpc(f"header?height={number}", url)["header"]["time"]) for number in range(first, last + 1)
+        parse_time(devnet.rpc(f"header?height={number}", url)["header"]["time"]) for number in range(quiet, last + 1)
     ]
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-    assert max(gaps) <= 3 * statistics.median(gaps), gaps
+    before, since = gaps[: first - quiet], gaps[first - quiet :]
+    # What a busy machine does to blocks, it did before the change too.
+    assert max(since) <= 3 * max(statistics.median(since), max(before)), gaps
     assert {other: run_of(devnet, other, consumer_id) for other in POWERS} == runs
 
 
