@@ -93,6 +93,8 @@ def deploy(server: ApiServer, **variables: Any) -> subprocess.CompletedProcess[s
         "provider_priv_validator_key": "{}",
         "provider_node_key": "{}",
         "provider_wait": False,
+        # No pod runs here that peers could be sent to.
+        "provider_wait_timeout": 1,
         **variables,
     }
     return subprocess.run(
