@@ -41,23 +41,23 @@ class Controller:
         self._lock = threading.Lock()
         self._ids = 0
 
-    def add(self, kind: str, /, **fields: Any) -> dict[str, Any]:
+    def add(self, listed: str, /, **fields: Any) -> dict[str, Any]:
         """Make an object as if it had been there."""
-        rules = controller_schemas.OBJECTS[kind]
+        rules = controller_schemas.OBJECTS[listed]
         self._ids += 1
-        url = f"/api/v2/{kind}/{self._ids}/"
+        url = f"/api/v2/{listed}/{self._ids}/"
         made = {
             "id": self._ids,
             "type": rules.type_name,
             "url": url,
             "related": {name: f"{url}{name}/" for name in (*rules.associations, "launch", "survey_spec")},
             "summary_fields": {
-                "object_roles": {f"{role}_role": {"id": self._role(kind, role)} for role in rules.roles}
+                "object_roles": {f"{role}_role": {"id": self._role(listed, role)} for role in rules.roles}
             },
             **rules.defaults,
             **fields,
         }
-        self.objects[kind].append(made)
+        self.objects[listed].append(made)
         return made
 
     def _role(self, kind: str, role: str) -> int:

@@ -14,12 +14,12 @@ NUMBER = {"type": "integer"}
 IDS = {"type": "array", "items": NUMBER}
 
 
-def fields(required: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+def fields(mandatory: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
     """Return the schema of an object that has these fields and no others."""
     return {
         "type": "object",
         "properties": properties,
-        "required": list(required),
+        "required": list(mandatory),
         "additionalProperties": False,
     }
 

@@ -196,7 +196,7 @@ def test_it_can_do_what_it_needs(admin: Client, monitor: Client) -> None:
         ),
         lambda: monitor.apps.patch_namespaced_stateful_set_scale("node", OWN, {"spec": {"replicas": 1}}),
         lambda: monitor.core.list_namespaced_pod(OWN),
-        lambda: monitor.core.list_namespace(),
+        monitor.core.list_namespace,
         lambda: monitor.core.create_namespaced_config_map(MONITOR, {"metadata": metadata("cursor", MONITOR)}),
         lambda: monitor.core.patch_namespaced_config_map("cursor", MONITOR, {"data": {"height": "1"}}),
         lambda: monitor.make_secret("consumer-7-key", MONITOR),

@@ -54,12 +54,12 @@ class Read:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
-        self.error: Exception | None = None
+        self.errors: list[Exception] = []
 
     def __call__(self, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         self.calls.append(params)
-        if self.error:
-            raise self.error
+        for error in self.errors:
+            raise error
         return {"changed": False, "consumers": CONSUMERS, "height": 7, "block_time": "2026-11-26T00:00:00Z"}
 
 
@@ -178,7 +178,7 @@ def test_refused(read: Read, tmp_path: Path, options: dict[str, Any], message: s
 
 
 def test_the_chain_does_not_answer(read: Read, tmp_path: Path) -> None:
-    read.error = ChainUnreachable("http://127.0.0.1:1 does not answer")
+    read.errors = [ChainUnreachable("http://127.0.0.1:1 does not answer")]
     with pytest.raises(AnsibleError, match=re.escape("consumers: http://127.0.0.1:1 does not answer")):
         inventory(tmp_path)
 
