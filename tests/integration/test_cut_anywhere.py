@@ -61,7 +61,7 @@ STEPS = (
 WORKERS = 2
 ID_LABEL = "interchain-security/consumer-id"
 CHAIN_ID = f"{HOSTILE}-1"  # of each of the consumers
-FIRST_PORT = 30000  # each has one of its own all the same
+FIRST_PORT = 61300  # each has one of its own all the same; no other number begins like it
 
 
 class CuttingProxy(ApiProxy):
