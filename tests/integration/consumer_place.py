@@ -287,22 +287,24 @@ class Place:
         }
         return [str(ROOT / ".venv/bin/ansible-playbook"), str(play), "-e", json.dumps(values)]
 
-    def run(self, part: str, consumer_id: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a part of the role; return how it ended."""
+    def run(
+        self, part: str, consumer_id: str, seconds: float = 120, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a part of the role within so many seconds; return how it ended."""
         self.result_file.unlink(missing_ok=True)
         return subprocess.run(
             self.command(part, consumer_id, **variables),
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
             stdin=subprocess.DEVNULL,
         )
 
-    def converge(self, part: str, consumer_id: str, **variables: Any) -> dict[str, Any]:
-        """Run a part of the role, which has to succeed; return what it decided."""
-        done = self.run(part, consumer_id, **variables)
+    def converge(self, part: str, consumer_id: str, seconds: float = 120, **variables: Any) -> dict[str, Any]:
+        """Run a part of the role, which has to succeed within so many seconds; return what it decided."""
+        done = self.run(part, consumer_id, seconds, **variables)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         found: dict[str, Any] = json.loads(self.result_file.read_text())
         return found

@@ -29,13 +29,13 @@ def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
         place.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 def test_one_playbook_starts_all_nodes(storm: Storm) -> None:
     place = storm._place
     storm.await_launches(seconds=150)
     assert storm.running() == []
     before = len(place.server.writes())
-    place.converge("launch", storm.ids[0])
+    place.converge("launch", storm.ids[0], seconds=300)
     assert sorted(storm.running(), key=int) == storm.ids
     written = Counter(
         (entry["verb"], entry["objectRef"]["resource"])
@@ -53,7 +53,7 @@ def test_one_playbook_starts_all_nodes(storm: Storm) -> None:
         storm.check(consumer_id)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_unchanged_consumers_are_not_written(storm: Storm) -> None:
     place = storm._place
     before = {consumer_id: place.versions(consumer_id) for consumer_id in storm.ids[:UNCHANGED:10]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
@@ -24,6 +25,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 POLL_SECONDS = 0.2
 TRIES = 4
+AT_ONCE = 4  # nodes
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -38,8 +40,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     waiting = waiting & named if named else waiting
     deadline = time.monotonic() + (0 if check_mode else params["wait_timeout"])
     while True:
-        for node in waiting:
-            work.follow(node)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(work.follow, sorted(waiting)))
         if time.monotonic() >= deadline:
             break
         waiting = {node for node in waiting if not work.is_settled(node)}
@@ -56,10 +58,15 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 class _Routes:
     def __init__(self, cluster: Cluster, validator: str, namespace: str) -> None:
         self._cluster, self._validator, self._namespace = cluster, validator, namespace
-        self.changes: list[Change] = []
+        self._written: dict[str, list[Change]] = {}
         self.routes: dict[str, dict[str, Any]] = {}
         self.problems: dict[str, str] = {}
         self._pods: dict[str, dict[str, Any] | None] = {}
+
+    @property
+    def changes(self) -> list[Change]:
+        """What was written, by node."""
+        return [change for node in sorted(self._written) for change in self._written[node]]
 
     def claimed(self) -> set[str]:
         """Return the nodes that have a port."""
@@ -124,4 +131,4 @@ class _Routes:
         wanted = routes.endpoint_slice(claim, self._validator, self._namespace, found["addressType"], target)
         if (found.get("endpoints") or []) != wanted["endpoints"]:
             wanted["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            self.changes.append(self._cluster.apply(wanted))
+            self._written.setdefault(claim.node, []).append(self._cluster.apply(wanted))
