@@ -32,9 +32,18 @@ def devnet() -> Iterator[Devnet]:
     made.deploy_providers()
     made.deploy_monitors()
     made.announce()
+    made.set_relayers(False)
     yield made
     save_logs(made, directory / "logs")
     cluster.down()
+
+
+@pytest.fixture(scope="module")
+def relayers(devnet: Devnet) -> Iterator[None]:
+    """Relayers for the consumers of a file's tests; without them every consumer of the other files would cost a handshake and three Hermes."""
+    devnet.set_relayers(True)
+    yield
+    devnet.set_relayers(False)
 
 
 def save_logs(devnet: Devnet, directory: Path) -> None:

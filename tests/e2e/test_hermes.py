@@ -20,7 +20,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channe
 from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import Packets
 from tests.testbed.devnet import Devnet
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("relayers")]
 
 MEMBERS = ("alice", "bob")
 

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from tests.testbed.devnet import Devnet
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("relayers")]
 
 COMMITTED, NIL = 2, 3  # BlockIDFlag of a commit: the validator has signed
 MEMBERS = ("alice", "bob")

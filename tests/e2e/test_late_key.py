@@ -14,7 +14,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import con
 from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
 from tests.testbed.devnet import Devnet
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("relayers")]
 
 COMMITTED, NIL = 2, 3  # BlockIDFlag of a commit: the validator has signed
 

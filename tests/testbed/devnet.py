@@ -275,6 +275,15 @@ class Devnet:
         parameters = {"spawn_time": moment}
         self.playbook("update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters=parameters)
 
+    def set_relayers(self, wanted: bool) -> None:
+        """Give every monitor the key of its relayer, or take it away: without one, a validator relays nothing for consumers that launch."""
+        for name in self.powers:
+            where = ("secret", "relayer", "--namespace", f"{name}-monitor")
+            self.kubectl("delete", *where, "--ignore-not-found")
+            if wanted:
+                file = self.directory / f"{name}.relayer.mnemonic"
+                self.kubectl("create", "secret", "generic", *where[1:], f"--from-file=mnemonic={file}")
+
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
         self.playbook("remove_consumer", None, consumer_id=consumer_id)
