@@ -16,7 +16,7 @@ from tests.testbed import cache, cluster
 from tests.testbed.devnet import ROOT, Devnet, Settings
 
 # DELETED comes that long after STOPPED; the client on a consumer expires after two thirds of it without a relayer.
-UNBONDING_SECONDS = 150
+UNBONDING_SECONDS = 210
 
 
 @pytest.fixture(scope="session")
