@@ -14,6 +14,7 @@ import pytest
 
 from tests.testbed import cache, cluster
 from tests.testbed.devnet import ROOT, Devnet, Settings
+from tests.testbed.errors import TestbedError
 
 # DELETED comes that long after STOPPED; the client on a consumer expires after two thirds of it without a relayer.
 UNBONDING_SECONDS = 210
@@ -34,8 +35,10 @@ def devnet() -> Iterator[Devnet]:
     made.announce()
     made.set_relayers(False)
     yield made
-    save_logs(made, directory / "logs")
-    cluster.down()
+    try:
+        save_logs(made, directory / "logs")
+    finally:
+        cluster.down()
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +62,10 @@ def save_logs(devnet: Devnet, directory: Path) -> None:
     for line in pods.splitlines():
         namespace, pod = line.split()
         if pod.startswith(("monitor-", "node-")):
-            text = devnet.kubectl("logs", pod, "--namespace", namespace, "--ignore-errors")
+            try:
+                text = devnet.kubectl("logs", pod, "--namespace", namespace, "--ignore-errors")
+            except TestbedError as error:
+                if "NotFound" not in str(error):
+                    raise
+                text = f"{error}\n"  # the pod of a consumer that was removed just now
             (directory / f"{namespace}-{pod}.log").write_text(text)
