@@ -14,6 +14,7 @@ description:
     account of the relayer, and looks at the pod of Hermes.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.relayer
 attributes:
   check_mode:
     description: Changes nothing anyway.
@@ -26,28 +27,6 @@ options:
     description: Blocks of the provider after which a VSC packet that was not delivered counts as stuck.
     type: int
     default: 60
-  validator:
-    description: Name of the validator, which its namespaces begin with.
-    type: str
-    required: true
-  operator_address:
-    description: Operator address of the validator.
-    type: str
-    required: true
-  monitor_namespace:
-    description: Namespace of the monitor, with the Secret C(relayer). The default is O(validator) followed by C(-monitor).
-    type: str
-  provider_gas_price:
-    description: Price of a unit of gas on the provider, such as V(0.01stake). Its denom is what the relayer pays with.
-    type: str
-    default: 0.01stake
-  least_balance:
-    description: Amount of the fees' denom below which an account counts as unable to pay for long.
-    type: int
-    default: 100000
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

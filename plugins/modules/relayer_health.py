@@ -16,6 +16,7 @@ description:
   - Without the Secret C(relayer) in the monitor's namespace the validator has no relayers, and nothing is looked at.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.relayer
 attributes:
   check_mode:
     description: Says what would be done.
@@ -39,28 +40,6 @@ options:
     description: Seconds in which the same Hermes is not restarted again.
     type: int
     default: 600
-  validator:
-    description: Name of the validator, which its namespaces begin with.
-    type: str
-    required: true
-  operator_address:
-    description: Operator address of the validator.
-    type: str
-    required: true
-  monitor_namespace:
-    description: Namespace of the monitor, with the Secret C(relayer). The default is O(validator) followed by C(-monitor).
-    type: str
-  provider_gas_price:
-    description: Price of a unit of gas on the provider, such as V(0.01stake). Its denom is what the relayer pays with.
-    type: str
-    default: 0.01stake
-  least_balance:
-    description: Amount of the fees' denom below which an account counts as unable to pay for long.
-    type: int
-    default: 100000
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

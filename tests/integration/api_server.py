@@ -17,6 +17,7 @@ from tests.testbed.kubectl import Kubectl
 from tests.testbed.parts import KUBERNETES, require_packages
 
 START_SECONDS = 60
+COLLECTIONS = Path(__file__).resolve().parents[2] / ".build/collections"
 
 
 class ApiServer:
@@ -100,6 +101,27 @@ class ApiServer:
             process.kill()
             process.wait()
         self._processes.clear()
+
+    def playbook(self, name: str, variables: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection against this server, and nothing of the user's environment; return how it ended."""
+        values = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
+        return subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("-i", "localhost,", f"interchain.security.{name}", "-e", json.dumps(values)),
+            ],
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(Path.home()),
+                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+                "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def writes(self) -> list[Mapping[str, Any]]:
         """Return what the audit log says of requests that changed something, oldest first."""

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,31 +118,13 @@ def admin(server: ApiServer) -> Client:
     made = Client(configured(server.kubeconfig))
     for validator in ("alice", "bob"):
         variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
             "interchain_validator": validator,
             "interchain_operator_address": "cosmosvaloper1qyqszqgpqyqszqgpqyqszqgpqyqszqgph84tp0",
             "interchain_provider_rpc_url": "http://127.0.0.1:1",
             "monitor_mnemonic": "not one",
             "monitor_wait": False,
         }
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).parent / "ansible-playbook"),
-                *("-i", "localhost,", "interchain.security.deploy_monitor", "-e", json.dumps(variables)),
-            ],
-            env={
-                "PATH": "/usr/bin:/bin",
-                "HOME": str(Path.home()),
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
-                "K8S_AUTH_KUBECONFIG": str(server.kubeconfig),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = server.playbook("deploy_monitor", variables)
         assert done.returncode == 0, done.stdout[-4000:]
     for namespace in ("elsewhere", "bob-consumer-7"):
         made.make_namespace(namespace)

@@ -9,12 +9,10 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
 import threading
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +21,6 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster import
 from tests.integration.api_server import ApiServer
 from tests.integration.consumer_place import Controllers
 
-ROOT = Path(__file__).resolve().parents[2]
 GENESIS = json.dumps({"chain_id": "provider-1", "app_state": {}}, indent=1)
 HASH = hashlib.sha256(GENESIS.encode()).hexdigest()
 NAMESPACE = "alice-provider"
@@ -87,8 +84,6 @@ def cluster(server: ApiServer) -> Cluster:
 
 def deploy(server: ApiServer, **variables: Any) -> subprocess.CompletedProcess[str]:
     values = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "interchain_validator": "alice",
         "provider_priv_validator_key": "{}",
         "provider_node_key": "{}",
@@ -97,23 +92,7 @@ def deploy(server: ApiServer, **variables: Any) -> subprocess.CompletedProcess[s
         "provider_wait_timeout": 1,
         **variables,
     }
-    return subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", "localhost,", "interchain.security.deploy_provider", "-e", json.dumps(values)),
-        ],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(Path.home()),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
-            "K8S_AUTH_KUBECONFIG": str(server.kubeconfig),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return server.playbook("deploy_provider", values)
 
 
 def test_what_cannot_be_used_is_refused_before_anything_is_made(server: ApiServer, cluster: Cluster, url: str) -> None:

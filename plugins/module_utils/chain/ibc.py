@@ -23,7 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.relaying i
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 ORDERED = 2
-STORE_PREFIX = "ibc"
+STORE = "ibc"  # its name is the prefix of all proofs
 SEQUENCE_SEND, SEQUENCE_RECEIVE = "nextSequenceSend", "nextSequenceRecv"  # ICS-24
 
 
@@ -92,7 +92,7 @@ def channels(chain: NodeRpc, connection_id: str) -> list[Channel]:
 
 def next_sequence(chain: NodeRpc, kind: str, port: str, channel_id: str) -> int:
     """Return the number of the next packet, to be sent (:data:`SEQUENCE_SEND`) or received in order (:data:`SEQUENCE_RECEIVE`)."""
-    value = chain.stored("ibc", f"{kind}/ports/{port}/channels/{channel_id}".encode())
+    value = chain.stored(STORE, f"{kind}/ports/{port}/channels/{channel_id}".encode())
     if len(value) != 8:
         raise QueryFailed(f"{chain.url} keeps no {kind} of channel {channel_id} on port {port}")
     return int.from_bytes(value, "big")
@@ -138,7 +138,7 @@ def begin_connection(consumer_client: str, provider_client: str, signer: str) ->
     """Return the first step of a connection, taken on the consumer."""
     message = messages.connection_tx_pb2.MsgConnectionOpenInit(client_id=consumer_client, signer=signer)
     message.counterparty.client_id = provider_client
-    message.counterparty.prefix.key_prefix = STORE_PREFIX.encode()
+    message.counterparty.prefix.key_prefix = STORE.encode()
     message.version.identifier = "1"
     message.version.features.extend(["ORDER_ORDERED", "ORDER_UNORDERED"])
     return Wanted(message, "ibc.core.connection.v1.MsgConnectionOpenInit")
