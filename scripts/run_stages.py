@@ -168,7 +168,7 @@ def sanity(stage: Stage) -> None:
 
 
 def build(stage: Stage) -> None:
-    """Build the collection out of the sources, install it offline and list it."""
+    """Build the collection out of the sources, install it offline and try what is installed."""
     copy = copy_sources(BUILD / "build")
     output = BUILD / "build/output"
     installed = BUILD / "build/installed"
@@ -179,6 +179,7 @@ def build(stage: Stage) -> None:
     (archive,) = output.glob("interchain-security-*.tar.gz")
     stage.run("collection install", *galaxy, "install", "--offline", "--no-deps", "-p", installed, archive)
     stage.run("collection verify", *galaxy, "verify", "--offline", "interchain.security")
+    run_pytest(stage, "tests/build")
 
 
 def run_pytest(stage: Stage, *arguments: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbed import cache, cluster
+from tests.testbed import cache, cluster, collection
 from tests.testbed.devnet import ROOT, Devnet, Settings
 from tests.testbed.errors import TestbedError
 
@@ -28,7 +28,9 @@ def devnet() -> Iterator[Devnet]:
     directory = ROOT / ".build" / name
     cluster.down()
     cluster.up()
-    made = Devnet(directory, cluster.kubeconfig(), cluster.addresses(), Settings(unbonding_seconds=UNBONDING_SECONDS))
+    # Everything comes out of the tarball, as a user has it: the playbooks here, and the collection within the monitor's image.
+    settings = Settings(unbonding_seconds=UNBONDING_SECONDS)
+    made = Devnet(directory, cluster.kubeconfig(), cluster.addresses(), settings, collection.installed())
     made.prepare()
     made.deploy_providers()
     made.deploy_monitors()

@@ -20,6 +20,7 @@ import yaml
 from tests.fakes.controller import TOKEN, Controller, serving
 from tests.integration.provider_operations import Provider, provider
 from tests.integration.single_node import CHAIN_ID
+from tests.testbed import collection
 
 ROOT = Path(__file__).resolve().parents[2]
 ORGANIZATION = {"organization": {"id": 1, "name": "Validators"}}
@@ -47,9 +48,9 @@ def rulebook(directory: Path, controller_url: str, **variables: Any) -> Iterator
                 *("--controller-url", controller_url, "--controller-token", TOKEN),
             ],
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
                 "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+                "ANSIBLE_COLLECTIONS_PATH": str(collection.installed()),
                 "EDA_JOB_TEMPLATE_REFRESH_DELAY": "0.2",
                 # Java starts in less time when it does not prepare for a long life.
                 "JAVA_TOOL_OPTIONS": "-Xrs -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",

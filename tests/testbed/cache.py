@@ -65,6 +65,16 @@ def ensure(name: str, key: str, build: Callable[[Path], None]) -> Path:
     return final
 
 
+def remove_older(name: str, current: Path, keep: int) -> None:
+    """Remove all but the newest builds of part `name`; another process may just be reading the last ones."""
+    with lock(name):
+        builds = [path for path in root().glob(f"{name}-*") if not path.name.endswith(".partial")]
+        builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for build in builds[keep:]:
+            if build != current:
+                shutil.rmtree(build)
+
+
 def log(name: str) -> Path:
     """Return the log file of the builds of part `name`."""
     return root() / "logs" / f"{name}.log"

@@ -59,7 +59,10 @@ class Settings:
 
 
 class Devnet:
-    """The devnet below ``directory`` on the cluster of ``kubeconfig``; ``addresses`` are load balancer addresses to use."""
+    """The devnet below ``directory`` on the cluster of ``kubeconfig``; ``addresses`` are load balancer addresses to use.
+
+    ``collections`` is the path from which the playbooks come, by default the checkout.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Devnet:
         kubeconfig: Path,
         addresses: Sequence[str],
         settings: Settings = Settings(),
+        collections: Path = COLLECTIONS,
     ) -> None:
         self.powers = settings.powers
         self.first = next(iter(self.powers))
@@ -77,6 +81,7 @@ class Devnet:
         self.kubeconfig = kubeconfig
         self.addresses = dict(zip(self.powers, addresses, strict=False))
         self.settings = settings
+        self.collections = collections
         self.outputs: list[str] = []  # of all playbooks that were run
 
     # -- keys and genesis --------------------------------------------------------------------------------------------------
@@ -393,8 +398,9 @@ class Devnet:
     def environment(self) -> dict[str, str]:
         """Return the environment in which the collection's commands run against this devnet."""
         return {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            # With the tests' own path the playbooks would find the checkout as well.
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "KUBECONFIG": str(self.kubeconfig),

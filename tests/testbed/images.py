@@ -8,13 +8,12 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from . import cache
+from . import cache, collection
 from .components import HELPER_IMAGE, PAUSE_IMAGE
 from .errors import TestbedError
 from .parts import CHAIN, HERMES, MODULES
@@ -29,8 +28,6 @@ DEBIAN_RELEASE = "bookworm"
 DEBIAN_MIRROR = "http://deb.debian.org/debian"
 # The packages that containers/monitor/Containerfile asks for; with them in the base image, it needs no mirror.
 DEBIAN_PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "python3", "python3-venv")
-# What of the checkout goes into the monitor's image.
-COLLECTION = ("galaxy.yml", "requirements.txt", "extensions/eda", "meta", "playbooks", "plugins", "roles")
 # Builds of the monitor's image that stay in the cache.
 KEPT_BUILDS = 3
 
@@ -192,22 +189,6 @@ def monitor_image() -> str:
     return f"ghcr.io/interchain-security-monitor/monitor:{version}"
 
 
-def collection_files() -> Iterator[Path]:
-    """Yield the files of the collection that go into the monitor's image, sorted, below PROJECT."""
-    for name in COLLECTION:
-        top = PROJECT / name
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path.relative_to(PROJECT)
-
-
-def copy_collection(directory: Path) -> None:
-    """Make the build context of the monitor's image in `directory`."""
-    for file in collection_files():
-        (directory / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / file, directory / file)
-
-
 def _pip_secrets(directory: Path) -> list[str]:
     """Write down this machine's settings of pip for the time of a build; return the build's options."""
     listed = subprocess.run(
@@ -239,9 +220,10 @@ def monitor() -> ImageFile:
     """Return the monitor's image of the checkout as it is now; only the changed layers are made again."""
     containerfile = PROJECT / "containers" / "monitor" / "Containerfile"
     base = debian()
-    contents = [part for file in collection_files() for part in (str(file).encode(), (PROJECT / file).read_bytes())]
     name = monitor_image()
-    key = cache.digest([containerfile.read_bytes(), base.file.parent.name.encode(), name.encode(), *contents])
+    key = cache.digest(
+        [containerfile.read_bytes(), base.file.parent.name.encode(), name.encode(), collection.key().encode()]
+    )
 
     def build(directory: Path) -> None:
         label = "monitor-image"
@@ -249,21 +231,11 @@ def monitor() -> ImageFile:
         context, secrets = directory / "context", directory / "secrets"
         context.mkdir()
         secrets.mkdir(mode=0o700)
-        copy_collection(context)
+        collection.copy_for_image(context)
         _build(label, name, containerfile, context, directory / "image.tar", *_pip_secrets(secrets))
         shutil.rmtree(secrets)
         shutil.rmtree(context)
 
     file = cache.ensure("monitor-image", key, build) / "image.tar"
-    _remove_older("monitor-image", file.parent)
+    cache.remove_older("monitor-image", file.parent, KEPT_BUILDS)
     return ImageFile(name, file)
-
-
-def _remove_older(name: str, current: Path) -> None:
-    """Remove all but the newest builds of part `name`; another process may just be reading the last ones."""
-    with cache.lock(name):
-        builds = [path for path in cache.root().glob(f"{name}-*") if not path.name.endswith(".partial")]
-        builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for build in builds[KEPT_BUILDS:]:
-            if build != current:
-                shutil.rmtree(build)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 
-from . import cache, objects
+from . import cache, collection, objects
 from .errors import TestbedError
-from .images import PROJECT, copy_collection, monitor_image
+from .images import PROJECT, monitor_image
 from .kubectl import Kubectl
 from .progress import run, say, wait_until
 
@@ -75,7 +75,7 @@ class Kind:
         name = monitor_image()
         say(f"loading {name}")
         with tempfile.TemporaryDirectory() as context:
-            copy_collection(Path(context))
+            collection.copy_for_image(Path(context))
             containerfile = PROJECT / "containers" / "monitor" / "Containerfile"
             run(
                 "monitor-image", ["docker", "build", "--tag", name, "--file", containerfile, context], cache.log("kind")
