@@ -32,19 +32,6 @@ def seen() -> dict[str, str]:
     return {}
 
 
-def opt_in_count(devnet: Devnet, consumer_id: str) -> dict[str, int]:
-    """Count the successful opt-in transactions for a consumer by operator address."""
-    query = f"%22opt_in.consumer_id%3D%27{consumer_id}%27%22"
-    counts: dict[str, int] = {}
-    for found in devnet.rpc(f"tx_search?query={query}&per_page=100")["txs"]:
-        for event in found["tx_result"]["events"]:
-            if event["type"] == "opt_in":
-                attributes = {entry["key"]: entry["value"] for entry in event["attributes"]}
-                operator = attributes["provider_validator_address"]
-                counts[operator] = counts.get(operator, 0) + 1
-    return counts
-
-
 def operator(devnet: Devnet, name: str) -> str:
     """Return a validator's operator address."""
     return devnet.variables(name)["interchain_operator_address"]
@@ -116,7 +103,7 @@ def test_the_selection_opts_in_and_the_others_say_why_not(devnet: Devnet, seen: 
     assert "rank 3 of 3" in charlie["reason"]
     members = sorted(operator(devnet, name) for name in MEMBERS)
     devnet.wait("opt-ins", lambda: devnet.consumer(consumer_id)["opted_in"] == members, 60, "make logs")
-    assert opt_in_count(devnet, consumer_id) == dict.fromkeys(members, 1)
+    assert devnet.opt_in_count(consumer_id) == dict.fromkeys(members, 1)
     devnet.set_spawn_time(consumer_id, 15)
 
 
@@ -187,7 +174,7 @@ def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: di
     devnet.kubectl("delete", "pod", "node-0", "--namespace", "bob-provider", "--wait=false")
     wait_launched(devnet, consumer_id, 180)
     wait_height(devnet, consumer_id, 3)
-    assert opt_in_count(devnet, consumer_id) == dict.fromkeys(members, 1)
+    assert devnet.opt_in_count(consumer_id) == dict.fromkeys(members, 1)
     assert len(genesis_hashes(devnet, consumer_id)) == 1
     volumes = set()
     for part in ("life", "again"):
@@ -228,7 +215,7 @@ def test_injections_are_data(devnet: Devnet, seen: dict[str, str]) -> None:
     wait_height(devnet, consumer_id, 3)
     assert len(genesis_hashes(devnet, consumer_id)) == 1
     members = sorted(operator(devnet, name) for name in MEMBERS)
-    assert opt_in_count(devnet, consumer_id) == dict.fromkeys(members, 1)
+    assert devnet.opt_in_count(consumer_id) == dict.fromkeys(members, 1)
     namespace = devnet.get("namespace", f"alice-consumer-{consumer_id}")
     assert namespace is not None
     assert namespace["metadata"]["annotations"]["interchain-security/chain-id"] == HOSTILE["chain_id"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.testbed import cluster
 from tests.testbed.devnet import Devnet
 
 pytestmark = pytest.mark.timeout(600)
@@ -153,7 +154,7 @@ def test_a_long_deployment_holds_up_no_other_consumer(devnet: Devnet, seen: dict
     devnet.wait(
         "alice's deployment", lambda: deployments_begun(devnet, "alice") > seen["begun_before"], 120, "make logs"
     )
-    other = devnet.create_consumer("restart-2", spawn_in=3600)
+    other = seen["other"] = devnet.create_consumer("restart-2", spawn_in=3600)
     devnet.wait(
         "alice's decision on another consumer",
         lambda: devnet.decision("alice", other).get("event_outcome") == "done",
@@ -180,19 +181,80 @@ def test_a_killed_rule_engine_runs_again_and_so_does_the_cut_playbook(devnet: De
     assert "ended by SIGKILL" in devnet.playbook("status", None, status_validator="alice")
 
 
-def test_a_monitor_that_is_stopped_finishes_its_playbook(devnet: Devnet, seen: dict[str, Any]) -> None:
+def node_pods(devnet: Devnet, name: str, consumer_id: str) -> list[str]:
+    """Return the uids of the pods of a validator's node of a consumer."""
+    found = devnet.kubectl(
+        *("get", "pods", "--namespace", f"{name}-consumer-{consumer_id}"),
+        "--output",
+        "jsonpath={range .items[*]}{.metadata.name}={.metadata.uid} {end}",
+    )
+    return [entry for entry in found.split() if entry.startswith("node-")]
+
+
+def is_replaced(devnet: Devnet, name: str, before: str, image: str) -> bool:
+    """Tell whether another pod with that image does a monitor's work."""
+    if not is_ready(devnet, name):
+        return False
+    found = pod(devnet, name)
+    return found["metadata"]["uid"] != before and found["spec"]["containers"][0]["image"] == image
+
+
+def test_a_monitor_that_is_upgraded_finishes_its_deployment(devnet: Devnet, seen: dict[str, Any]) -> None:
     consumer_id = seen["consumer_id"]
-    before = pod(devnet, "alice")["metadata"]["uid"]
-    devnet.kubectl("delete", "pod", "monitor-0", "--namespace", "alice-monitor", "--wait=false")
+    before, nodes = pod(devnet, "alice")["metadata"]["uid"], node_pods(devnet, "alice", consumer_id)
+    assert len(nodes) == 1
+    newer = cluster.tag_monitor_image("newer")
+    # Not waited for: the deployment, and with it the pod, ends when bob is there.
+    devnet.playbook("deploy_monitor", "alice", monitor_image=newer, monitor_wait=False)
+    assert not deployed(devnet, seen)
     scale(devnet, "bob", 1)
     devnet.wait("the receipt of the deployment", lambda: deployed(devnet, seen), 150, "make logs")
     # It was the old pod that finished: it is still there, or its successor has just come and has begun nothing.
-    devnet.wait(
-        "the next pod",
-        lambda: is_ready(devnet, "alice") and pod(devnet, "alice")["metadata"]["uid"] != before,
-        300,
-        "make logs",
-    )
+    devnet.wait("the newer pod", lambda: is_replaced(devnet, "alice", before, newer), 300, "make logs")
     assert deployments_begun(devnet, "alice") == 0
+    assert node_pods(devnet, "alice", consumer_id) == nodes
     assert devnet.node_height("alice", consumer_id) >= 1
     devnet.wait("bob's monitor", lambda: is_ready(devnet, "bob"), 300, "make logs")
+
+
+def is_done(devnet: Devnet, name: str, consumer_id: str) -> bool:
+    """Tell whether a monitor has its receipt of the launch, with a node that signs."""
+    remembered = devnet.decision(name, consumer_id)
+    wanted = {"phase": "launched", "node_mode": "sign", "event_outcome": "done"}
+    return remembered.items() >= wanted.items()
+
+
+def test_monitors_that_are_upgraded_before_a_launch_lose_and_double_nothing(
+    devnet: Devnet, seen: dict[str, Any]
+) -> None:
+    """Both are replaced while the spawn time comes near; no block of the chain is made without both."""
+    consumer_id = seen["other"]
+    names = ("alice", "bob")
+    operators = {devnet.variables(name)["interchain_operator_address"] for name in names}
+    devnet.wait("bob's opt-in", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == operators, 120, "make logs")
+    before = {name: pod(devnet, name)["metadata"]["uid"] for name in names}
+    newest = cluster.tag_monitor_image("newest")
+    devnet.for_each_validator("deploy_monitor", names, monitor_image=newest, monitor_wait=False)
+    # The pods end and begin meanwhile; blocks that none of them saw are worked through by the next.
+    devnet.set_spawn_time(consumer_id, 15)
+    assert devnet.consumer(consumer_id)["phase"] == "initialized"
+    for name in names:
+        devnet.wait(
+            f"{name}'s newest pod",
+            lambda name=name: is_replaced(devnet, name, before[name], newest),
+            300,
+            "make logs",
+        )
+    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 120, "make logs")
+    for name in names:
+        devnet.wait(
+            f"blocks at {name}'s node", lambda name=name: devnet.node_height(name, consumer_id) >= 3, 180, "make logs"
+        )
+        devnet.wait(
+            f"{name}'s receipt",
+            lambda name=name: is_done(devnet, name, consumer_id),
+            120,
+            "make logs",
+        )
+        assert len(node_pods(devnet, name, consumer_id)) == 1
+    assert devnet.opt_in_count(consumer_id) == dict.fromkeys(operators, 1)

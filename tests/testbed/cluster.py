@@ -134,3 +134,13 @@ def load_image() -> None:
         raise TestbedError(NOT_UP)
     embedded.load(images.monitor())
     say(f"the cluster has {images.monitor_image()} with the code as it is now")
+
+
+def tag_monitor_image(tag: str) -> str:
+    """Give the monitor's image of the embedded cluster one more tag, as a newer release has one; return the whole name."""
+    if _choice().source is not Source.EMBEDDED:
+        raise TestbedError("only the embedded cluster's images get more names")
+    name = images.monitor_image()
+    another = f"{name.rpartition(':')[0]}:{tag}"
+    _embedded().tag(name, another)
+    return another

@@ -371,6 +371,18 @@ class Devnet:
         """Return one consumer."""
         return next(entry for entry in self.consumers() if entry["consumer_id"] == consumer_id)
 
+    def opt_in_count(self, consumer_id: str) -> dict[str, int]:
+        """Count the successful opt-in transactions for a consumer by operator address."""
+        query = f"%22opt_in.consumer_id%3D%27{consumer_id}%27%22"
+        counts: dict[str, int] = {}
+        for found in self.rpc(f"tx_search?query={query}&per_page=100")["txs"]:
+            for event in found["tx_result"]["events"]:
+                if event["type"] == "opt_in":
+                    attributes = {entry["key"]: entry["value"] for entry in event["attributes"]}
+                    operator = attributes["provider_validator_address"]
+                    counts[operator] = counts.get(operator, 0) + 1
+        return counts
+
     def decision(self, validator: str, consumer_id: str) -> dict[str, str]:
         """Return what a monitor remembers of a consumer; empty when it has not looked at it."""
         found = self.get("configmap", f"consumer-{consumer_id}", f"{validator}-monitor")

@@ -260,6 +260,12 @@ class Embedded:
         loaded.parent.mkdir(exist_ok=True)
         loaded.write_text(str(image.file))
 
+    def tag(self, name: str, another: str) -> None:
+        """Give a loaded image one more name."""
+        done = self._ctr("images", "tag", "--force", name, another)
+        if done.returncode != 0:
+            raise TestbedError(f"{name} cannot be named {another}: {done.stderr.strip()}")
+
     # down
 
     def down(self) -> None:
