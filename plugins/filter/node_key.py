@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 
@@ -30,11 +31,23 @@ def node_key(seed: str) -> str:
         raise AnsibleFilterError("node_key needs a seed of 64 hexadecimal digits") from None
 
 
+def consensus_key_of(words: str) -> str:
+    """Text of the priv_validator_key.json that a chain's own ``init --recover`` makes of a mnemonic."""
+    _check_library()
+    if not account_key.HAS_COSMPY:
+        raise AnsibleFilterError("consensus_key needs the Python package cosmpy")
+    try:
+        account_key.from_mnemonic(str(words))  # refuses what is none
+        return consensus_key.from_words(str(words)).key_file()
+    except InvalidInput as error:
+        raise AnsibleFilterError(f"consensus_key: {error}") from None
+
+
 def _check_library() -> None:
     if not consensus_key.HAS_CRYPTOGRAPHY:
-        raise AnsibleFilterError("node_key and node_id need the Python package cryptography")
+        raise AnsibleFilterError("node_key, node_id and consensus_key need the Python package cryptography")
 
 
 class FilterModule:
     def filters(self) -> dict[str, Any]:
-        return {"node_id": node_id, "node_key": node_key}
+        return {"consensus_key": consensus_key_of, "node_id": node_id, "node_key": node_key}

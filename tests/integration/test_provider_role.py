@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -13,15 +14,22 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
 from tests.integration.api_server import ApiServer
 from tests.integration.consumer_place import Controllers
+from tests.testbed.parts import CHAIN
 
 GENESIS = json.dumps({"chain_id": "provider-1", "app_state": {}}, indent=1)
+# The vector of BIP-39 for 32 bytes 7f.
+WORDS = (
+    "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth useful legal winner "
+    "thank year wave sausage worth title"
+)
 HASH = hashlib.sha256(GENESIS.encode()).hexdigest()
 NAMESPACE = "alice-provider"
 pytestmark = pytest.mark.timeout(300)
@@ -104,6 +112,11 @@ def test_what_cannot_be_used_is_refused_before_anything_is_made(server: ApiServe
         ({"provider_genesis_config_map": {"name": "chain"}}, "provider_genesis_config_map must say namespace and name"),
         ({"provider_genesis_config_map": {"namespace": "files", "name": "chain"}}, "There is no entry genesis.json in"),
         ({"provider_genesis": json.dumps({"app_state": {}})}, "it names no chain_id"),
+        ({"provider_genesis": GENESIS, "provider_mnemonic": WORDS}, "Give one of provider_priv_validator_key,"),
+        (
+            {"provider_genesis": GENESIS, "provider_priv_validator_key": "", "provider_mnemonic": "legal winner"},
+            "is no mnemonic of BIP-39",
+        ),
     ):
         done = deploy(server, **variables)
         assert done.returncode != 0
@@ -141,3 +154,36 @@ def test_genesis_of_an_address_and_of_a_config_map(server: ApiServer, cluster: C
     after = cluster.get("ConfigMap", "genesis", NAMESPACE)
     assert after is not None
     assert after["metadata"]["resourceVersion"] == kept["metadata"]["resourceVersion"]
+
+
+def test_the_key_of_a_mnemonic_is_the_one_that_the_chain_makes_of_it(
+    server: ApiServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [str(CHAIN.ensure() / "interchain-security-pd"), "init", "bob", "--recover", "--home", str(tmp_path)],
+        input=f"{WORDS}\n",
+        text=True,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    recovered = json.loads((tmp_path / "config/priv_validator_key.json").read_text())
+    words = {"mnemonic": base64.b64encode(f"{WORDS}\n".encode()).decode()}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "words", "namespace": "files"}, "data": words}
+    )
+    done = deploy(
+        server,
+        interchain_validator="bob",
+        provider_genesis=GENESIS,
+        provider_priv_validator_key="",
+        provider_node_key="",
+        provider_mnemonic_secret={"namespace": "files", "name": "words"},
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "sausage" not in done.stdout
+    keys = cluster.get("Secret", "keys", "bob-provider")
+    assert keys is not None
+    assert json.loads(decoded(keys["data"], "priv_validator_key.json")) == recovered
+    assert json.loads(decoded(keys["data"], "node_key.json"))["priv_key"]["type"] == "tendermint/PrivKeyEd25519"
+    assert keys["data"].keys() == {"priv_validator_key.json", "node_key.json"}

@@ -148,6 +148,12 @@ def consumer_key_json(public_key_base64: str) -> str:
     )
 
 
+def from_words(words: str) -> ConsensusKey:
+    """Return the key that the chains' own ``init --recover`` makes of a mnemonic: the seed is the SHA-256 of its text (CometBFT's
+    GenPrivKeyFromSecret). Whether it is a mnemonic is not looked at."""
+    return from_seed(hashlib.sha256(" ".join(words.split()).encode()).digest())
+
+
 def from_seed(seed: bytes) -> ConsensusKey:
     """Return the key of a secret seed; InvalidInput when it has not 32 bytes."""
     if len(seed) != 32:

@@ -31,3 +31,10 @@ def test_a_bad_seed_is_not_repeated(seed: Any) -> None:
 def test_a_bad_node_key(text: Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"node_id needs the text of a CometBFT node_key\.json"):
         node_key.node_id(text)
+
+
+@pytest.mark.parametrize("words", ["", "legal winner", "legal " * 12, 5])
+def test_what_is_no_mnemonic_is_refused_without_its_words(words: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="consensus_key: the mnemonic cannot be used") as raised:
+        node_key.consensus_key_of(words)
+    assert "legal" not in str(raised.value)
