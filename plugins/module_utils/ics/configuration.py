@@ -25,6 +25,7 @@ LONGEST_WAIT = 86400  # seconds
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?")
 _GAS_PRICES = re.compile(r"auto|[0-9]+(\.[0-9]+)?[a-zA-Z][a-zA-Z0-9/:._-]{1,127}")
+_HD_PATH = re.compile(r"m(/[0-9]{1,10}'?)+")
 _URL = re.compile(r"(https?|tcp)://[^\s/]+(/\S*)?")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -192,6 +193,13 @@ KEYS: tuple[Key, ...] = (
         "text",
         _text,
         "File with the mnemonic of the account that signs by hand",
+    ),
+    Key(
+        "hd_path",
+        "interchain_hd_path",
+        "text",
+        _matching(_HD_PATH, "a path such as m/44'/118'/0'/0/0"),
+        "How that account's key, and the monitor's, comes out of its mnemonic",
     ),
     Key(
         "key_name",
@@ -390,6 +398,11 @@ KEYS: tuple[Key, ...] = (
     Key("metrics_port", "monitor_metrics_port", "number", _number(1024, 65535), "Port of health and metrics"),
 )
 BY_NAME: Mapping[str, Key] = {key.name: key for key in KEYS}
+_VARIABLES = frozenset(name for key in KEYS for name in key.environment)
+# Of the same prefix, but of the test bed and of the supervisor.
+OTHER_VARIABLES = frozenset(
+    f"{ENVIRONMENT_PREFIX}{name}" for name in ("ADDRESSES", "CACHE", "TESTBED", "MONITOR_RESTARTS", "MONITOR_LAST_END")
+)
 
 
 @dataclass(frozen=True)
@@ -407,6 +420,7 @@ def read(file: Mapping[str, Any], environment: Mapping[str, str], file_name: str
     An empty environment variable counts as not set. InvalidInput names everything that is wrong, one line each.
     """
     problems = [_unknown(str(name), file_name) for name in file if name not in BY_NAME]
+    problems += [_unknown_variable(name) for name in sorted(environment) if _is_unknown_variable(name)]
     found = []
     for key in KEYS:
         candidates = [(name, environment[name]) for name in key.environment if environment.get(name)]
@@ -466,6 +480,15 @@ def _setting(key: Key, value: Any, source: str, problems: list[str]) -> Setting 
 def _unknown(name: str, file_name: str) -> str:
     similar = difflib.get_close_matches(name, BY_NAME, n=1)
     return f"{name[:60]} ({file_name}): there is no such key{f'; {similar[0]} is meant?' if similar else ''}"
+
+
+def _is_unknown_variable(name: str) -> bool:
+    return name.startswith(ENVIRONMENT_PREFIX) and name not in _VARIABLES and name not in OTHER_VARIABLES
+
+
+def _unknown_variable(name: str) -> str:
+    similar = difflib.get_close_matches(name, _VARIABLES, n=1)
+    return f"{name[:60]} (environment): there is no such variable{f'; {similar[0]} is meant?' if similar else ''}"
 
 
 def _raise(problems: list[str]) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.ics.configuration import (
     BY_NAME,
     KEYS,
+    OTHER_VARIABLES,
     Key,
     as_variables,
     checked_variables,
@@ -32,6 +33,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "operator_address": (OPERATOR, OPERATOR),
     "provider_rpc_url": (["http://a:1"], ["https://b:2", "tcp://c:3/rpc"]),
     "mnemonic_file": ("/a", "/b"),
+    "hd_path": ("m/44'/118'/0'/0/0", "m/44'/118'/1'/0/0"),
     "keyring_backend": ("file", "kubernetes"),
     "gas_prices": ("0.01stake", "auto"),
     "catalogue": ([{"image": "a:1"}], []),
@@ -60,6 +62,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "operator_address": ("cosmos1qyqszqgpqyqszqgpqyqszqgpqyqszqgpjnp7du", "not an operator address"),
     "provider_rpc_url": ("localhost:26657", "is not an RPC address"),
     "mnemonic_file": (["a"], "is not a text"),
+    "hd_path": ("44/118", "is not a path such as"),
     "keyring_backend": ("kwallet", "is none of file, test, os, kubernetes"),
     "gas_prices": ("cheap", "is not a price"),
     "catalogue": ([{"picture": "a:1"}], "picture"),
@@ -142,6 +145,28 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
     lines = str(refused.value).splitlines()
     assert lines[0] == "sync_intervall (alice/config.yaml): there is no such key; sync_interval is meant?"
     assert [line.split()[0] for line in lines] == ["sync_intervall", "repair", "metrics_port"]
+
+
+def test_an_unknown_variable_of_the_environment_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read({}, {"INTERCHAIN_SYNC_INTERVALL": "1", "INTERCHAINS": "x", "SYNC_INTERVAL": "x"})
+    (line,) = str(refused.value).splitlines()
+    assert line == (
+        "INTERCHAIN_SYNC_INTERVALL (environment): there is no such variable; INTERCHAIN_SYNC_INTERVAL is meant?"
+    )
+
+
+def test_variables_that_others_read_are_not_refused() -> None:
+    parts = [*(ROOT / "tests/testbed").rglob("*.py"), *(ROOT / "scripts").iterdir(), *(ROOT / "plugins").rglob("*.py")]
+    used = {
+        name
+        for file in parts
+        if file.is_file()
+        for name in re.findall(r"\bINTERCHAIN_[A-Z_]*[A-Z]\b", file.read_text())
+    }
+    used -= {name for key in KEYS for name in key.environment}
+    assert used == OTHER_VARIABLES
+    assert read({}, dict.fromkeys(used, "x")) == []
 
 
 def test_no_password_of_an_address_is_shown() -> None:
