@@ -52,8 +52,8 @@ class MonitorPlace(Place):
             found.update(dict.fromkeys(("KUBECONFIG", "K8S_AUTH_KUBECONFIG"), str(self.monitor_kubeconfig)))
         return found
 
-    def playbook(self, name: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection with the inventory variables of the monitor; return how it ended."""
+    def playbook(self, name: str, *, check: bool = False, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection with the inventory variables of the monitor, in check mode perhaps; return how it ended."""
         values = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -70,6 +70,7 @@ class MonitorPlace(Place):
                 str(ROOT / ".venv/bin/ansible-playbook"),
                 *("-i", "localhost,"),
                 f"interchain.security.{name}",
+                *(["--check"] if check else []),
                 *("-e", json.dumps(values)),
             ],
             env=self.environment(),

@@ -116,6 +116,11 @@ class ProviderClient(NodeRpc):
             pair.provider_address: public_key_base64(pair.consumer_key.ed25519) for pair in answer.pair_val_con_addr
         }
 
+    def consumer_powers(self, consumer_id: str, height: int = 0) -> dict[str, int]:
+        """Return the votes that validators have on a launched consumer by the provider's last epoch, by provider consensus address."""
+        answer = self.provider_query("QueryConsumerValidators", height, consumer_id=consumer_id)
+        return {entry.provider_address: int(entry.consumer_power) for entry in answer.validators}
+
     def holder_of_key(self, consumer_id: str, public_key: bytes, prefix: str) -> str | None:
         """Return the provider consensus address of the validator that has, or lately had, a key on a consumer.
 
