@@ -29,12 +29,12 @@ pytestmark = pytest.mark.timeout(300)
 HD_PATH = "m/44'/118'/0'/0/0"
 KEY = consensus_key.from_seed(bytes(range(32)))
 OTHER = consensus_key.from_seed(bytes(32))
-WITH_KEY, WITH_PROVIDER_KEY = "former-1", "former-2"
+WITH_KEY, WITH_PROVIDER_KEY, LAUNCHED = "former-1", "former-2", "former-3"
 DEPLOYMENTS = [
     (ics_operator.NAMESPACE, "monitor"),
     (WITH_KEY, WITH_KEY),
-    (WITH_KEY, f"{WITH_KEY}-hermes"),
     (WITH_PROVIDER_KEY, WITH_PROVIDER_KEY),
+    (WITH_KEY, f"{WITH_KEY}-hermes"),
     (WITH_PROVIDER_KEY, f"{WITH_PROVIDER_KEY}-hermes"),
 ]
 
@@ -46,6 +46,7 @@ class FormerPlace(MonitorPlace):
         Place.start(self)
         self.with_key = self.create_consumer(spawn_in=3600, chain_id=WITH_KEY)
         self.without = self.create_consumer(spawn_in=3600, chain_id=WITH_PROVIDER_KEY)
+        (self.launched,) = self.owner.create_many([10], opt_in=True, chain_id=LAUNCHED)
         self.owner.opt_in(self.with_key, self.without, keys=[KEY.public_key_base64, ""])
         for made in (
             *ics_operator.release(VALIDATOR, self.node.mnemonic, HD_PATH),
@@ -153,6 +154,23 @@ def test_a_key_that_does_not_fit_is_refused_before_anything_changes(
     assert place.copied_key() == ""
     assert set(place.replicas().values()) == {1}
     place.cluster.merge(ics_operator.key(VALIDATOR, place.with_key, KEY))
+
+
+def test_a_chain_that_would_stand_still_keeps_its_node(place: FormerPlace) -> None:
+    place.await_launch(place.launched)
+    made = ics_operator.consumer(VALIDATOR, place.launched, LAUNCHED)
+    for entry in made:
+        place.cluster.create(entry)
+    with pytest.raises(
+        InvalidInput, match=rf"consumer {place.launched}: with (\d+) of \1 votes the chain stands still"
+    ):
+        place.take_over()
+    assert set(place.replicas().values()) == {1}
+    result = place.take_over(check=True, leave_running=[place.launched])
+    assert [entry["key"] for entry in result["consumers"]] == ["copy", "own", "leave"]
+    assert result["stopped"] == [f"Deployment {namespace}/{name}" for namespace, name in DEPLOYMENTS]
+    for entry in made[1:]:
+        place.cluster.delete(entry["kind"], entry["metadata"]["name"], LAUNCHED, entry["apiVersion"])
 
 
 def test_another_validator_finds_nothing(place: FormerPlace) -> None:
