@@ -182,6 +182,10 @@ def build(stage: Stage) -> None:
     run_pytest(stage, "tests/build")
 
 
+# Each process takes the next file, in the order of tests/order.py.
+BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
+
+
 def run_pytest(stage: Stage, *arguments: str) -> None:
     """Run the tests of a folder, or of files; each counts by itself, and a run that broke off counts as failed too."""
     if not (ROOT / arguments[0]).exists():
@@ -216,13 +220,13 @@ def integration(stage: Stage) -> None:
     """Tests of single parts against the real chain and the testbed itself."""
     ignored = [f"--ignore={file}" for file in TESTBED_TESTS]
     # They mostly wait for blocks, so files run beside each other.
-    run_pytest(stage, "tests/integration", "--numprocesses=3", "--dist=loadfile", *ignored)
+    run_pytest(stage, "tests/integration", "--numprocesses=3", *BY_FILE, *ignored)
 
 
 def e2e(stage: Stage) -> None:
     """Tests of the whole on the testbed."""
     # They mostly wait, so files run beside each other, on a cluster each.
-    run_pytest(stage, "tests/e2e", "--numprocesses=2", "--dist=loadfile")
+    run_pytest(stage, "tests/e2e", "--numprocesses=2", *BY_FILE)
 
 
 def molecule(stage: Stage) -> None:

@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.order import LAST_END_TO_END, LONGEST_END_TO_END, put_in_order
 from tests.testbed import cache, cluster, collection
 from tests.testbed.devnet import ROOT, Devnet, Settings
 from tests.testbed.errors import TestbedError
 
 # DELETED comes that long after STOPPED; the client on a consumer expires after two thirds of it without a relayer.
 UNBONDING_SECONDS = 210
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long files begin first, and those that look through the whole run last."""
+    put_in_order(items, LONGEST_END_TO_END, LAST_END_TO_END)
 
 
 @pytest.fixture(scope="session")

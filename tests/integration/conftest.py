@@ -13,7 +13,13 @@ from tests.integration.consumer_place import wait_for
 from tests.integration.kubelet import Kubelet
 from tests.integration.monitor_place import MonitorPlace
 from tests.integration.single_node import Node
+from tests.order import LONGEST_INTEGRATION, put_in_order
 from tests.testbed.parts import CHAIN
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long files begin first."""
+    put_in_order(items, LONGEST_INTEGRATION)
 
 
 @pytest.fixture
