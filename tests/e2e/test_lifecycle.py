@@ -147,7 +147,7 @@ def test_running_the_launch_again_changes_nothing(devnet: Devnet, seen: dict[str
 
 def test_a_removed_consumer_stops_and_keeps_its_data(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["life"]
-    devnet.remove_consumer(consumer_id)
+    devnet.playbook("remove_consumer", None, consumer_id=consumer_id)
     assert devnet.consumer(consumer_id)["phase"] == "stopped"
     for name in MEMBERS:
         namespace = f"{name}-consumer-{consumer_id}"

@@ -68,7 +68,7 @@ def test_planted_secrets_are_found_in_the_cluster(devnet: Devnet, secrets: list[
 def test_no_secret_is_where_it_does_not_belong(devnet: Devnet, secrets: list[Secret]) -> None:
     leaks, seen = scan(secrets, places_of(devnet))
     assert leaks == []
-    assert len(devnet.outputs) >= 10
+    assert len(devnet.outputs) >= 9  # three of each validator, of the devnet's own
     for place in (
         "configmaps",
         "events",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A provider chain, by default of alice, bob and charlie, with a monitor each, on the testbed's cluster.
 
-Every step is a playbook of the collection, run with the variables that a validator would give; only keys and genesis are made here.
+Every step of a validator is a playbook of the collection, run with the variables that a validator would give; only keys and genesis are made here. What
+tests do often, as the owner of consumers, and what they look at again and again, is done in this process: a program for each would take most of a processor.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,10 @@ COLLECTIONS = ROOT / ".build/collections"
 if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of  # noqa: E402
-from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_info  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer, consumer_info  # noqa: E402
 
 CHAIN_ID = "provider-1"
 OWNER = "owner"
@@ -45,7 +48,22 @@ POWERS = {
     "charlie": 200_000_000,
 }  # utokens at stake
 FUNDS = "10000000000000stake"
+GAS_PRICES = "0.01stake"
 PLAYBOOK_SECONDS = 600.0
+POLL_SECONDS = 0.25
+# What is read of the cluster, as kubectl names it: API version and kind.
+KINDS = {
+    "configmap": ("v1", "ConfigMap"),
+    "deployment": ("apps/v1", "Deployment"),
+    "endpointslice": ("discovery.k8s.io/v1", "EndpointSlice"),
+    "namespace": ("v1", "Namespace"),
+    "persistentvolumeclaim": ("v1", "PersistentVolumeClaim"),
+    "pod": ("v1", "Pod"),
+    "role": ("rbac.authorization.k8s.io/v1", "Role"),
+    "secret": ("v1", "Secret"),
+    "service": ("v1", "Service"),
+    "statefulset": ("apps/v1", "StatefulSet"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class Devnet:
         self.settings = settings
         self.collections = collections
         self.outputs: list[str] = []  # of all playbooks that were run
+        self._rpc_urls: dict[str, str] = {}  # by validator
 
     # -- keys and genesis --------------------------------------------------------------------------------------------------
 
@@ -208,7 +227,7 @@ class Devnet:
     def _common(self) -> dict[str, Any]:
         return {
             "interchain_provider_chain_id": CHAIN_ID,
-            "interchain_gas_prices": "0.01stake",
+            "interchain_gas_prices": GAS_PRICES,
             "interchain_storage_size": "1Gi",
         }
 
@@ -239,8 +258,7 @@ class Devnet:
 
     def announce(self) -> None:
         """Announce each validator's endpoint on chain."""
-        for name in self.powers:
-            self.playbook("validator_endpoint", name, interchain_provider_rpc_url=[self.rpc_url()])
+        self.for_each_validator("validator_endpoint", interchain_provider_rpc_url=[self.rpc_url()])
 
     def deploy_monitors(self, names: Sequence[str] = (), **variables: Any) -> None:
         """Deploy the monitors of the given validators, of all when none is named."""
@@ -264,21 +282,20 @@ class Devnet:
         members = {self.variables(name)["interchain_operator_address"] for name in names}
         self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 180, "make logs")
 
-    def create_consumer(self, chain_id: str, spawn_in: int = 30, **variables: Any) -> str:
-        """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock."""
+    def create_consumer(self, chain_id: str, spawn_in: int = 30, **options: Any) -> str:
+        """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock, ``options`` are the module's."""
         for entry in self.consumers():
             # The monitors would rightly stay out of it.
             if entry["chain_id"] != chain_id and ports_of(entry["chain_id"]) == ports_of(chain_id):
                 other = f"consumer {entry['consumer_id']}, {entry['chain_id']}"
                 raise TestbedError(f"devnet: {chain_id} would have the ports of {other}: name it otherwise")
-        self.playbook("create_consumer", None, chain_id=chain_id, spawn_time=f"+{spawn_in}s", **variables)
-        return str(max(int(entry["consumer_id"]) for entry in self.consumers()))
+        made = self._as_owner(chain_id=chain_id, spawn_time=f"+{spawn_in}s", **options)
+        return str(made["consumer_id"])
 
     def set_spawn_time(self, consumer_id: str, spawn_in: int) -> None:
         """Move a consumer's spawn time as its owner, to so many seconds from now on the machine's clock."""
         moment = (datetime.now(UTC) + timedelta(seconds=spawn_in)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        parameters = {"spawn_time": moment}
-        self.playbook("update_consumer_parameters", None, consumer_id=consumer_id, consumer_parameters=parameters)
+        self._as_owner(consumer_id=consumer_id, spawn_time=moment)
 
     def set_relayers(self, wanted: bool) -> None:
         """Give every monitor the key of its relayer, or take it away: without one, a validator relays nothing for consumers that launch."""
@@ -291,7 +308,25 @@ class Devnet:
 
     def remove_consumer(self, consumer_id: str) -> None:
         """Remove a consumer as its owner."""
-        self.playbook("remove_consumer", None, consumer_id=consumer_id)
+        self._as_owner(consumer_id=consumer_id, state="absent")
+
+    def _as_owner(self, **options: Any) -> dict[str, Any]:
+        """Do what the module ``consumer`` does with these options as the consumers' owner; return its result."""
+        mnemonic = {"mnemonic_file": str(self.directory / "owner.mnemonic"), "gas_prices": GAS_PRICES}
+        return self._operate(consumer, **mnemonic, **options)
+
+    def _operate(self, operation: Any, **options: Any) -> dict[str, Any]:
+        """Run the operation of a module against the provider chain; TestbedError when it cannot be done."""
+        validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(
+            {"provider_rpc_url": [self.rpc_url()], **options}
+        )
+        if validated.error_messages:
+            raise TestbedError("; ".join(validated.error_messages))
+        try:
+            found: dict[str, Any] = operation.run(validated.validated_parameters, False)
+        except InterchainError as error:
+            raise TestbedError(str(error)) from error
+        return found
 
     def transact(self, validator: str, *message: str) -> None:
         """Send a transaction of a validator's account on the provider, and wait until it is in a block."""
@@ -335,16 +370,13 @@ class Devnet:
 
     def rpc_url(self, name: str = "") -> str:
         """Return the RPC address of a validator's provider node (empty: the first one's), as the machine of the testbed reaches it."""
-        address = self.kubectl(
-            "get",
-            "service",
-            "node",
-            "--namespace",
-            f"{name or self.first}-provider",
-            "--output",
-            "jsonpath={.spec.clusterIP}",
-        )
-        return f"http://{address}:26657"
+        namespace = f"{name or self.first}-provider"
+        if namespace not in self._rpc_urls:
+            service = self.get("service", "node", namespace)
+            if service is None:
+                raise TestbedError(f"there is no Service node in {namespace}: is the provider deployed?")
+            self._rpc_urls[namespace] = f"http://{service['spec']['clusterIP']}:26657"
+        return self._rpc_urls[namespace]
 
     def height(self) -> int:
         """Return the height of the provider chain; 0 when it does not answer."""
@@ -360,16 +392,13 @@ class Devnet:
 
     def consumers(self) -> list[dict[str, Any]]:
         """Return all consumers as the module consumer_info gives them."""
-        validated = ArgumentSpecValidator(consumer_info.ARGUMENT_SPEC).validate({"provider_rpc_url": [self.rpc_url()]})
-        try:
-            found: list[dict[str, Any]] = consumer_info.run(validated.validated_parameters, False)["consumers"]
-        except InterchainError as error:
-            raise TestbedError(str(error)) from error
+        found: list[dict[str, Any]] = self._operate(consumer_info)["consumers"]
         return found
 
     def consumer(self, consumer_id: str) -> dict[str, Any]:
         """Return one consumer."""
-        return next(entry for entry in self.consumers() if entry["consumer_id"] == consumer_id)
+        found: list[dict[str, Any]] = self._operate(consumer_info, consumer_id=consumer_id)["consumers"]
+        return found[0]
 
     def opt_in_count(self, consumer_id: str) -> dict[str, int]:
         """Count the successful opt-in transactions for a consumer by operator address."""
@@ -400,10 +429,16 @@ class Devnet:
         return int(answer["sync_info"]["latest_block_height"])
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        """Return a Kubernetes object, or None when there is none."""
-        where = [] if namespace is None else ["--namespace", namespace]
-        text = self.kubectl("get", kind, name, *where, "--ignore-not-found", "--output", "json")
-        return json.loads(text) if text.strip() else None
+        """Return a Kubernetes object, or None when there is none. ``kind`` is one of KINDS."""
+        api_version, api_kind = KINDS[kind]
+        try:
+            return self._cluster.get(api_kind, name, namespace, api_version)
+        except InterchainError as error:
+            raise TestbedError(str(error)) from error
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return Cluster(str(self.kubeconfig))
 
     # -- running -----------------------------------------------------------------------------------------------------------
 
@@ -502,7 +537,7 @@ class Devnet:
     def wait(self, what: str, condition: Any, seconds: float, where: str) -> float:
         """Poll ``condition`` until it holds and return the seconds it took; TestbedError naming ``where`` to look after ``seconds``."""
         started = time.monotonic()
-        wait_until(what, condition, seconds=seconds, where=where)
+        wait_until(what, condition, seconds=seconds, where=where, poll=POLL_SECONDS)
         return time.monotonic() - started
 
 

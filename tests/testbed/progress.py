@@ -51,8 +51,8 @@ def run(
         raise TestbedError(f"{label} failed with exit code {code}; the log {log} ends with\n{tail}")
 
 
-def wait_until(what: str, condition: Callable[[], bool], *, seconds: float, where: str) -> None:
-    """Poll `condition` until it holds; raise TestbedError naming `where` to look after `seconds`."""
+def wait_until(what: str, condition: Callable[[], bool], *, seconds: float, where: str, poll: float = 0.1) -> None:
+    """Look every `poll` seconds whether `condition` holds; raise TestbedError naming `where` to look after `seconds`."""
     started = reported = time.monotonic()
     while not condition():
         now = time.monotonic()
@@ -61,4 +61,4 @@ def wait_until(what: str, condition: Callable[[], bool], *, seconds: float, wher
         if now - reported > REPORT_EVERY_SECONDS:
             reported = now
             say(f"  waiting for {what}: {now - started:.0f} s")
-        time.sleep(0.1)
+        time.sleep(poll)

@@ -86,7 +86,8 @@ def start() -> None:
         consumer_id = existing[0]
         say(f"==> Consumer {consumer_id} ({CHAIN_ID}) exists already")
     else:
-        timeline.step(f"Create the consumer {CHAIN_ID}", lambda: devnet.create_consumer(CHAIN_ID, SPAWN_SECONDS))
+        spawn = {"chain_id": CHAIN_ID, "spawn_time": f"+{SPAWN_SECONDS}s"}
+        timeline.step(f"Create the consumer {CHAIN_ID}", lambda: devnet.playbook("create_consumer", None, **spawn))
         consumer_id = next(entry["consumer_id"] for entry in devnet.consumers() if entry["chain_id"] == CHAIN_ID)
     where = "make logs, and make status"
     timeline.step(
