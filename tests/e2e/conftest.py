@@ -49,6 +49,15 @@ def devnet() -> Iterator[Devnet]:
         cluster.down()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_runs_on(devnet: Devnet) -> Iterator[None]:
+    """Remove what the tests of a file leave launched: its nodes, and the checks of them, would take time from the files that follow."""
+    yield
+    for entry in devnet.consumers():
+        if entry["phase"] == "launched":
+            devnet.remove_consumer(entry["consumer_id"])
+
+
 @pytest.fixture(scope="module")
 def relayers(devnet: Devnet) -> Iterator[None]:
     """Relayers for the consumers of a file's tests; without them every consumer of the other files would cost a handshake and three Hermes."""

@@ -64,10 +64,7 @@ else:
 
 @pytest.fixture(scope="module")
 def consumer_id(devnet: Devnet) -> str:
-    """A consumer of which alice runs a node: one that other tests have left, else a new one."""
-    for entry in devnet.consumers():
-        if entry["phase"] == "launched" and devnet.node_height("alice", entry["consumer_id"]) > 0:
-            return str(entry["consumer_id"])
+    """A consumer of which alice runs a node."""
     made = devnet.create_consumer("policy-1", spawn_in=45)
     devnet.wait("the first block", lambda: devnet.node_height("alice", made) > 0, 240, "make logs")
     return made
