@@ -34,6 +34,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.events imp
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 try:
+    # httpx would import it with the first client: in each of Ansible's workers anew, and not once in the process that they come from.
+    import httpcore  # noqa: F401
     import httpx
 
     HAS_HTTPX = True
