@@ -14,7 +14,7 @@ import threading
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ VALIDATOR = "alice"
 MONITOR = f"{VALIDATOR}-monitor"
 ADDRESS = "192.0.2.1"
 WAIT_SECONDS = 40.0
+FOLLOW_SECONDS = 60  # that one request follows the changes of a kind
 
 PLAY = """
 - hosts: "{{ runs_on | default('localhost') }}"
@@ -71,12 +72,6 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECO
         time.sleep(0.1)
 
 
-def _listed(call: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Yield objects with name and namespace; as JSON, for the library's own classes take most of a processor when there are many."""
-    for found in json.loads(call(_preload_content=False).data)["items"]:
-        yield found, found["metadata"]["name"], found["metadata"].get("namespace", "")
-
-
 class Controllers:
     """Does what the controllers of a cluster would: Jobs complete, Services get their address. Pods are never run."""
 
@@ -87,50 +82,64 @@ class Controllers:
         self._batch, self._core = kubernetes.client.BatchV1Api(client), kubernetes.client.CoreV1Api(client)
         self._apps = kubernetes.client.AppsV1Api(client)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        kinds: tuple[tuple[Callable[..., Any], Callable[[dict[str, Any]], None]], ...] = (
+            (self._batch.list_job_for_all_namespaces, self._job),
+            (self._core.list_service_for_all_namespaces, self._service),
+            (self._core.list_namespace, self._namespace),
+            (self._apps.list_stateful_set_for_all_namespaces, self._stateful_set),
+        )
+        self._threads = [threading.Thread(target=self._follow, args=kind, daemon=True) for kind in kinds]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
+        """Do nothing more; the threads end at the latest with the server."""
         self._stopping.set()
-        self._thread.join()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(0.1):
-            for look in (self._jobs, self._services, self._namespaces, self._stateful_sets):
-                try:
-                    look()
-                except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
-                    continue  # an object that went away meanwhile; the other kinds do not wait for it
+    def _follow(self, listing: Callable[..., Any], act: Callable[[dict[str, Any]], None]) -> None:
+        """Act on each object of a kind that there is, and on each that comes or changes."""
+        while not self._stopping.is_set():
+            try:
+                found = json.loads(listing(_preload_content=False).data)
+                for entry in found["items"]:
+                    act(entry)
+                version = found["metadata"]["resourceVersion"]
+                for event in kubernetes.watch.Watch().stream(
+                    listing, resource_version=version, timeout_seconds=FOLLOW_SECONDS
+                ):
+                    if event["type"] != "DELETED" and not self._stopping.is_set():
+                        act(event["raw_object"])
+            except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
+                self._stopping.wait(0.1)  # an object that went away meanwhile, say: all are looked at again
 
-    def _jobs(self) -> None:
+    def _job(self, job: dict[str, Any]) -> None:
+        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for job, name, namespace in _listed(self._batch.list_job_for_all_namespaces):
-            if "deletionTimestamp" in job["metadata"]:
-                self._batch.patch_namespaced_job(name, namespace, {"metadata": {"finalizers": None}})
-            elif not job["status"].get("conditions"):
-                conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
-                status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
-                self._batch.patch_namespaced_job_status(name, namespace, {"status": status})
+        if "deletionTimestamp" in job["metadata"]:
+            self._batch.patch_namespaced_job(name, namespace, {"metadata": {"finalizers": None}})
+        elif not job["status"].get("conditions"):
+            conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
+            status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
+            self._batch.patch_namespaced_job_status(name, namespace, {"status": status})
 
-    def _services(self) -> None:
-        for service, name, namespace in _listed(self._core.list_service_for_all_namespaces):
-            if service["spec"]["type"] == "LoadBalancer" and not service["status"]["loadBalancer"].get("ingress"):
-                status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
-                self._core.patch_namespaced_service_status(name, namespace, {"status": status})
+    def _service(self, service: dict[str, Any]) -> None:
+        if service["spec"]["type"] == "LoadBalancer" and not service["status"]["loadBalancer"].get("ingress"):
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
+            self._core.patch_namespaced_service_status(name, namespace, {"status": status})
 
-    def _namespaces(self) -> None:
-        for found, name, _none in _listed(self._core.list_namespace):
-            if found["status"]["phase"] == "Terminating":
-                self._finish(name)
+    def _namespace(self, found: dict[str, Any]) -> None:
+        if found["status"]["phase"] == "Terminating":
+            self._finish(found["metadata"]["name"])
 
-    def _stateful_sets(self) -> None:
-        for found, name, namespace in _listed(self._apps.list_stateful_set_for_all_namespaces):
-            generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
-            if found["status"].get("observedGeneration") != generation:
-                status = {"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas}
-                self._apps.patch_namespaced_stateful_set_status(name, namespace, {"status": status})
+    def _stateful_set(self, found: dict[str, Any]) -> None:
+        generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
+        if found["status"].get("observedGeneration") != generation:
+            name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+            status = {"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas}
+            self._apps.patch_namespaced_stateful_set_status(name, namespace, {"status": status})
 
     def _finish(self, namespace: str) -> None:
         """Remove what is in a namespace that is to go, then let it go."""

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +140,8 @@ class Monitor:
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             # Java starts in less time when it does not prepare for a long life.
             "JAVA_TOOL_OPTIONS": "-Xrs -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            # The rule engine would start Java three times more to find it.
+            "JAVA_HOME": java_home(),
             "ANSIBLE_LOCALHOST_WARNING": "false",
         }
         command = ["ansible-rulebook", "--rulebook", "rulebook.yml", "--inventory", "inventory.yml"]
@@ -173,6 +177,14 @@ class Monitor:
 
     def output(self) -> str:
         return (self.directory / "output").read_text(errors="replace")[-3000:]
+
+
+@functools.cache
+def java_home() -> str:
+    """Return where Java is installed."""
+    program = shutil.which("java")
+    assert program is not None
+    return str(Path(program).resolve().parents[1])
 
 
 async def until(condition: Callable[[], bool], limit: float) -> bool:
