@@ -4,20 +4,24 @@
 """Run the test stages, each within a time limit, and close with the number of checks that passed and failed.
 
 A check is a linter, one sanity run, a step of the build, or one test of pytest. A skipped test counts as failed: nothing may be
-left out because a part is missing.
+left out because a part is missing. Stages that use one processor only run beside each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +30,10 @@ BIN = ROOT / ".venv/bin"
 COLLECTIONS = BUILD / "collections"
 NAMESPACE_NAME = Path("ansible_collections/interchain/security")
 END_GRACE = 120  # seconds that a stage gets, once interrupted, to take down what it brought up
+TOO_LONG = 124  # exit code of a command that was ended, as timeout(1) gives it
+STARTING = threading.Lock()
+INTERRUPTED = threading.Event()  # nothing is started any more
+RUNNING: list[subprocess.Popen[bytes]] = []
 
 # ansible-test fetches a get-pip script from a host that a closed network does not reach; Python holds the same pip.
 GET_PIP = '''"""Install pip out of Python's own ensurepip, then what the arguments name."""
@@ -56,18 +64,26 @@ class Stage:
     passed: int = 0
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    output: TextIO = sys.stdout
+
+    def say(self, text: str) -> None:
+        """Write one line where the output of the stage's checks goes."""
+        print(text, file=self.output, flush=True)
 
     def run(self, name: str, *command: str | Path, cwd: Path = ROOT, limit: float = 0) -> bool:
         """Run one command as a check within so many seconds, or what is left of the stage's time."""
-        print(f"--- {self.name}: {name}", flush=True)
+        self.say(f"--- {self.name}: {name}")
         began = time.monotonic()
-        code = execute([str(part) for part in command], cwd, limit or self.limit - self.seconds)
+        limit = limit or self.limit - self.seconds
+        code = execute([str(part) for part in command], cwd, limit, self.output)
+        if code == TOO_LONG:
+            self.say(f"no time left after {limit:.0f} s")
         took = time.monotonic() - began
         self.seconds += took
         if code == 0:
             self.passed += 1
         else:
-            print(f"--- {self.name}: {name} FAILED (exit {code}) after {took:.1f} s", flush=True)
+            self.say(f"--- {self.name}: {name} FAILED (exit {code}) after {took:.1f} s")
             self.failed.append(name)
         return code == 0
 
@@ -84,23 +100,31 @@ def environment() -> dict[str, str]:
     return values
 
 
-def execute(command: list[str], cwd: Path, limit: float) -> int:
-    """Run a command in a process group of its own; past the limit it is interrupted, later killed. 124 means: took too long."""
-    process = subprocess.Popen(command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, process_group=0)
+def execute(command: list[str], cwd: Path, limit: float, output: TextIO) -> int:
+    """Run a command in a process group of its own; past the limit it is interrupted, later killed, and the code is TOO_LONG."""
+    with STARTING:
+        if INTERRUPTED.is_set():
+            raise CheckFailed("interrupted")
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+        )
+        RUNNING.append(process)
     try:
         return process.wait(max(limit, 1))
     except subprocess.TimeoutExpired:
-        print(f"no time left after {limit:.0f} s", flush=True)
         end(process)
-        return 124
+        return TOO_LONG
     except KeyboardInterrupt:
         end(process)
         raise
+    finally:
+        RUNNING.remove(process)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Interrupt a process group and kill what has not ended in time."""
-    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(ProcessLookupError):  # it has ended just now
+        os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(END_GRACE)
     except subprocess.TimeoutExpired:
@@ -255,6 +279,44 @@ STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
 }
 
 
+# Each of them leaves all processors but one idle for most of its time.
+BESIDE = ("lint", "sanity", "build", "unit")
+
+
+def run_stage(stage: Stage) -> None:
+    """Run one stage."""
+    stage.say(f"=== {stage.name}")
+    began = time.monotonic()
+    try:
+        STAGES[stage.name][0](stage)
+    except (CheckFailed, OSError, subprocess.CalledProcessError) as error:
+        stage.say(f"{stage.name}: {error}")
+        stage.failed.append(str(error))
+    stage.seconds = time.monotonic() - began
+
+
+def run_beside(stages: Sequence[Stage]) -> None:
+    """Run stages beside each other, two at a time; the output of each is shown as a whole when it has ended."""
+    print(f"=== {', '.join(stage.name for stage in stages)} beside each other", flush=True)
+    logs = {stage.name: BUILD / f"stage-{stage.name}.log" for stage in stages}
+    with ThreadPoolExecutor(2) as pool:
+
+        def logged(stage: Stage) -> Stage:
+            with logs[stage.name].open("w", encoding="utf-8") as stage.output:
+                run_stage(stage)
+            return stage
+
+        try:
+            for done in as_completed([pool.submit(logged, stage) for stage in stages]):
+                print(logs[done.result().name].read_text(encoding="utf-8", errors="replace"), end="", flush=True)
+        except KeyboardInterrupt:
+            with STARTING:
+                INTERRUPTED.set()
+            for process in list(RUNNING):
+                end(process)
+            raise
+
+
 def main(names: list[str]) -> int:
     """Run the named stages, or all, and print the summary; return the exit code."""
     unknown = [name for name in names if name not in STAGES]
@@ -262,19 +324,13 @@ def main(names: list[str]) -> int:
         print(f"tests: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stages = []
-    for name in names or STAGES:
-        function, limit = STAGES[name]
-        stage = Stage(name, limit)
-        stages.append(stage)
-        print(f"=== {name}", flush=True)
-        began = time.monotonic()
-        try:
-            function(stage)
-        except (CheckFailed, OSError, subprocess.CalledProcessError) as error:
-            print(f"{name}: {error}", flush=True)
-            stage.failed.append(str(error))
-        stage.seconds = time.monotonic() - began
+    stages = [Stage(name, STAGES[name][1]) for name in names or STAGES]
+    beside = [stage for stage in stages if stage.name in BESIDE]
+    if len(beside) > 1:
+        run_beside(sorted(beside, key=lambda stage: stage.name != "sanity"))  # the longest one first
+    for stage in stages:
+        if stage not in beside or len(beside) == 1:
+            run_stage(stage)
     print("=== summary")
     for stage in stages:
         word = "FAILED" if stage.failed else "passed"
