@@ -69,7 +69,7 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECO
         if found:
             return found
         assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 class Controllers:
