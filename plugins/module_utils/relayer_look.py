@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import account_key, ibc
-from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
+from ansible_collections.interchain.security.plugins.module_utils.chain import ibc
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     ClusterError,
@@ -23,7 +22,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     QueryFailed,
     WrongChain,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel, selection
+from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel, relaying, selection
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import (
     CONSUMER_CLIENT,
     CONSUMER_PORT,
@@ -33,80 +32,27 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channe
     Step,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import funding_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.hermes_config import refusal
-from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
-from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import (
     LightClient,
     Packets,
     Relaying,
-    Wallet,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.node_look import pod_of
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
-from ansible_collections.interchain.security.plugins.module_utils.place import SETTINGS
 from ansible_collections.interchain.security.plugins.module_utils.pod_chain import chain_of
+from ansible_collections.interchain.security.plugins.module_utils.relayer_account import (
+    Question,
+    account_of,
+    consumer_wallets,
+    provider_wallet,
+)
 
-SECRET, MNEMONIC = "relayer", "mnemonic"  # in the monitor's namespace
 DEPLOYMENT = "hermes"
 SETTINGS_MARK = "interchain-security/relayer-settings"
+ACCOUNT_MARK = "interchain-security/relayer-account"  # the address on the consumer that it signs with
 CHAIN_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Account:
-    """The relayer's account on the two chains of a consumer, with the denom of its fees and the least that it should hold there."""
-
-    provider: AccountKey
-    consumer: AccountKey
-    provider_denom: str
-    consumer_denom: str
-    least: int
-
-
-@dataclass(frozen=True)
-class Question:
-    """Whose relayer of which consumer is looked at."""
-
-    consumer: Consumer
-    validator: str
-    operator_address: str
-    monitor_namespace: str
-    provider_denom: str
-    least: int
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of the consumer's node and relayer."""
-        return consumer_namespace(self.validator, self.consumer.consumer_id)
-
-
-def mnemonic_of(cluster: Cluster, monitor_namespace: str) -> str:
-    """Return the mnemonic of the validator's relayer account; empty when it has none."""
-    secret = cluster.get("Secret", SECRET, monitor_namespace)
-    return decoded((secret or {}).get("data"), MNEMONIC).strip()
-
-
-def account_of(cluster: Cluster, question: Question) -> Account:
-    """Return the relayer's account; InvalidInput when there is no key or the node was never staged."""
-    mnemonic = mnemonic_of(cluster, question.monitor_namespace)
-    if not mnemonic:
-        raise InvalidInput(f"there is no Secret {question.monitor_namespace}/{SECRET} with the relayer's mnemonic")
-    staged = cluster.get("ConfigMap", SETTINGS, question.namespace)
-    if staged is None:
-        raise InvalidInput(
-            f"the node of consumer {question.consumer.consumer_id} was never staged in {question.namespace}"
-        )
-    genesis = StagedSettings.parse(staged.get("data") or {}).genesis
-    return Account(
-        account_key.from_mnemonic(mnemonic),
-        account_key.from_mnemonic(mnemonic, genesis.address_prefix),
-        question.provider_denom,
-        funding_of(question.consumer.metadata, genesis.funding).denom,
-        question.least,
-    )
 
 
 def sight(provider: NodeRpc, chain: NodeRpc, consumer: Consumer) -> Sight:
@@ -134,15 +80,17 @@ def sight(provider: NodeRpc, chain: NodeRpc, consumer: Consumer) -> Sight:
     )
 
 
-def rank_of(
-    provider: ProviderClient, consumer: Consumer, operator_address: str, validators: Sequence[Validator]
-) -> int:
-    """Return the validator's place among the members, from 0; the largest first. One that is no member comes after all of them."""
+def members_in_order(provider: ProviderClient, consumer: Consumer, validators: Sequence[Validator]) -> list[str]:
+    """Return the operator addresses of a consumer's members, the largest first."""
     members = {entry.operator_address for entry in members_of(provider, consumer.consumer_id, validators)}
-    order = [
+    return [
         entry.operator_address for entry in selection.select(validators).bonded if entry.operator_address in members
     ]
-    return order.index(operator_address) if operator_address in order else len(order)
+
+
+def rank_of(operator_address: str, members: Sequence[str]) -> int:
+    """Return a validator's place among the members in their order, from 0. One that is no member comes after all of them."""
+    return members.index(operator_address) if operator_address in members else len(members)
 
 
 def may_begin(provider: ProviderClient, consumer: Consumer, rank: int) -> bool:
@@ -153,6 +101,11 @@ def may_begin(provider: ProviderClient, consumer: Consumer, rank: int) -> bool:
     return launched >= ccv_channel.turn_begins(rank)
 
 
+def takes_payments(chain: NodeRpc, channel: Decision) -> bool:
+    """Tell whether a consumer takes other transactions than those of IBC: since the first VSC packet on its channel."""
+    return ibc.next_sequence(chain, ibc.SEQUENCE_RECEIVE, CONSUMER_PORT, channel.consumer_channel) > 1
+
+
 def packets(provider: NodeRpc, chain: NodeRpc, channel: Decision) -> Packets:
     """Return how far VSC packets have come on the open channel."""
     # The consumer first: what the provider sends meanwhile then counts as under way, and nothing is received that was not sent.
@@ -160,17 +113,6 @@ def packets(provider: NodeRpc, chain: NodeRpc, channel: Decision) -> Packets:
     height = provider.status().latest_height
     sent = ibc.next_sequence(provider, ibc.SEQUENCE_SEND, PROVIDER_PORT, channel.provider_channel) - 1
     return Packets(sent, received, height)
-
-
-def wallets(provider: NodeRpc, chain: NodeRpc, account: Account) -> tuple[Wallet, ...]:
-    """Return what the relayer's account holds on both chains."""
-    return tuple(
-        Wallet(name, key.account_address, denom, ibc.balance(where, key.account_address, denom), account.least)
-        for name, where, key, denom in (
-            ("provider", provider, account.provider, account.provider_denom),
-            ("consumer", chain, account.consumer, account.consumer_denom),
-        )
-    )
 
 
 def look(provider: ProviderClient, cluster: Cluster, question: Question, validators: Sequence[Validator]) -> Relaying:
@@ -183,9 +125,11 @@ def look(provider: ProviderClient, cluster: Cluster, question: Question, validat
         with chain_of(cluster, question.namespace, CHAIN_SECONDS) as chain:
             found = sight(provider, chain, question.consumer)
             channel = ccv_channel.decide(found)
-            rank = rank_of(provider, question.consumer, question.operator_address, validators)
+            members = members_in_order(provider, question.consumer, validators)
+            rank = rank_of(question.operator_address, members)
             seen = replace(seen, channel=channel, may_begin=may_begin(provider, question.consumer, rank))
-            seen = replace(seen, wallets=wallets(provider, chain, account))
+            own, public = consumer_wallets(chain, account)
+            seen = replace(seen, wallets=(provider_wallet(provider, account), own), public=public)
             clients: Mapping[str, LightClient] = {
                 "consumer": ibc.light_client(chain, found.consumer_client),
                 "provider": ibc.light_client(provider, found.provider_client),
@@ -193,6 +137,9 @@ def look(provider: ProviderClient, cluster: Cluster, question: Question, validat
             seen = replace(seen, clients=clients)
             if channel.step is Step.OPEN:
                 seen = replace(seen, packets=packets(provider, chain, channel))
+                if takes_payments(chain, channel):
+                    share = relaying.share_of(own, public, account.funding.amount, len(members))
+                    seen = replace(seen, share=share)
     except (ChainUnreachable, ClusterError, InvalidInput, QueryFailed, WrongChain) as error:
         seen = replace(seen, problem=str(error))
     return seen
@@ -203,10 +150,11 @@ def _of_cluster(cluster: Cluster, namespace: str) -> Relaying:
     now = datetime.now(UTC)
     if deployment is None:
         return Relaying(now, exists=False, wanted=False)
-    settings = (deployment["metadata"].get("annotations") or {}).get(SETTINGS_MARK, "")
+    marks = deployment["metadata"].get("annotations") or {}
+    settings, signs_as = marks.get(SETTINGS_MARK, ""), marks.get(ACCOUNT_MARK, "")
     if not deployment["spec"].get("replicas"):
-        return Relaying(now, wanted=False, settings=settings)
-    return Relaying(now, pod=newest_pod(cluster, namespace)[0], settings=settings)
+        return Relaying(now, wanted=False, settings=settings, signs_as=signs_as)
+    return Relaying(now, pod=newest_pod(cluster, namespace)[0], settings=settings, signs_as=signs_as)
 
 
 def newest_pod(cluster: Cluster, namespace: str) -> tuple[Any, str]:

@@ -14,12 +14,14 @@ description:
     connection or of the channel when there is none and it is this validator's turn. Hermes makes the other steps.
   - Validators take turns by their tokens. Each may begin a step 90 seconds of the provider's block time after the one before it.
   - The steps are transactions of the relayer's account on the consumer, sent through the node's pod.
+  - With the genesis profile V(ics-operator) only an account that everybody has the key of is funded there, so the steps are its transactions. Once the
+    consumer has its first VSC packet, and with it takes payments, the validator's own account is sent its share of what that account holds.
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.relayer
 attributes:
   check_mode:
-    description: Says whether a step would be taken.
+    description: Says whether a step would be taken, and what share sent.
     support: full
 options:
   consumer_id:
@@ -71,6 +73,22 @@ began:
   description: The steps that were taken.
   type: list
   elements: str
+  returned: success
+account:
+  description: Address on the consumer of the account that Hermes is to sign with; empty when RV(step) is V(none).
+  type: str
+  returned: success
+public_mnemonic:
+  description: The mnemonic of that account when everybody has it, empty when it is the validator's own.
+  type: str
+  returned: success
+share:
+  description: What the validator's own account on the consumer was sent of the public account's money, in the denom of the consumer's genesis.
+  type: int
+  returned: success
+problem:
+  description: Why it was not sent its share, empty when nothing went wrong.
+  type: str
   returned: success
 consumer_connection:
   description: Connection on the consumer, empty while there is none.

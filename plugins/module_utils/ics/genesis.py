@@ -24,10 +24,12 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 DENOM = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 LARGEST_AMOUNT = 10**30
 METADATA_KEY = "interchain_security"
-PROFILES = ("relayers", "ics-operator")
+ICS_OPERATOR = "ics-operator"
+PROFILES = ("relayers", ICS_OPERATOR)
 
 # The one account that the monitor ics-operator funds. Its key is publicly known, so only chains shared with that monitor take this profile.
 ICS_OPERATOR_ACCOUNT = "consumer1r5v5srda7xfth3hn2s26txvrcrntldju7725yc"
+ICS_OPERATOR_MNEMONIC = " ".join(["abandon"] * 23 + ["art"])
 
 # A ConfigMap holds 1 MiB in all; what does not fit goes compressed, in parts of this size (base64 takes a third more).
 LARGEST_PLAIN = 900_000
@@ -123,7 +125,7 @@ def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: st
 
 def accounts_of(profile: str, validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
     """Return the accounts to fund under a profile: ``relayers`` (ours) or ``ics-operator`` (chains shared with that monitor)."""
-    if profile == "ics-operator":
+    if profile == ICS_OPERATOR:
         return [address.with_prefix(ICS_OPERATOR_ACCOUNT, address_prefix)]
     return relayer_accounts(validators, address_prefix)
 

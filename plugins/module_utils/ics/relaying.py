@@ -15,6 +15,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
 PENDING = "relayer_pending"  # of a consumer's document: the oldest VSC packet that was not delivered, and the provider's height when that was first seen
 CONDITIONS = "relayer_conditions"
 CHANNEL = "ccv_channel"  # of a consumer's document: the next step of its handshake, or open
+CONSUMER, PROVIDER = "consumer", "provider"
 LATE_FRACTION = 4  # a client with less than this part of its trusting period left should have been updated long ago
 
 
@@ -38,6 +39,11 @@ class Wallet:
     amount: int
     least: int
 
+    @property
+    def can_pay(self) -> bool:
+        """Whether it can pay for a while."""
+        return self.amount >= max(self.least, 1)
+
 
 @dataclass(frozen=True)
 class Packets:
@@ -52,7 +58,9 @@ class Packets:
 class Relaying:
     """What was seen. None and empty: it could not be asked, and ``problem`` says why. ``clients`` are on the (consumer, provider).
 
-    ``refusal`` is why Hermes cannot relay for this consumer at all.
+    ``refusal`` is why Hermes cannot relay for this consumer at all, ``signs_as`` the account on the consumer that it was deployed with. ``wallets`` are the
+    validator's own, on the provider and on the consumer. ``public`` is the publicly known account on a consumer whose genesis funds no other one, and
+    ``share`` what the own one is to get of it now.
     """
 
     now: datetime
@@ -60,13 +68,38 @@ class Relaying:
     wanted: bool = True
     pod: Pod | None = None
     settings: str = ""
+    signs_as: str = ""
     problem: str = ""
     refusal: str = ""
     channel: Decision | None = None
     may_begin: bool = False
     wallets: tuple[Wallet, ...] = ()
+    public: Wallet | None = None
+    share: int = 0
     clients: Mapping[str, LightClient] | None = None
     packets: Packets | None = None
+
+
+def payer(own: Wallet, public: Wallet | None) -> Wallet:
+    """Return who pays on the consumer: the validator's own account, or the public one for as long as the own one cannot pay and holds less."""
+    return own if public is None or own.can_pay or public.amount <= own.amount else public
+
+
+def share_of(own: Wallet, public: Wallet | None, funded: int, members: int) -> int:
+    """Return how much of the public account's money a validator's own account is to get; 0 when it needs none, or there is none worth a transaction.
+
+    ``funded`` is what the genesis gave. It is shared among the members, with one part left for relayers that know no other account. More than half of what
+    is left is never taken, so that somebody who comes late finds something too.
+    """
+    if public is None or own.can_pay:
+        return 0
+    part = min(funded // (members + 1), public.amount // 2)
+    return part if part >= max(own.least, 1) else 0
+
+
+def payers(seen: Relaying) -> tuple[Wallet, ...]:
+    """Return the accounts that Hermes is to sign with, on the provider and on the consumer."""
+    return tuple(payer(wallet, seen.public) if wallet.chain == CONSUMER else wallet for wallet in seen.wallets)
 
 
 def pending(seen: Relaying, memory: Mapping[str, str]) -> str:
@@ -138,21 +171,35 @@ def _channel(seen: Relaying) -> Condition:
 def _wallets(seen: Relaying) -> Condition:
     if not seen.wallets:
         return _unknown("Wallets", seen)
-    for wallet in seen.wallets:
+    for wallet in payers(seen):
         if wallet.amount < wallet.least:
-            why = (
-                "; at genesis it gets what the validator announced at the launch (relayer=): is that another account?"
-                if wallet.chain == "consumer"
-                else ""
-            )
             return Condition(
                 "Wallets",
                 FALSE,
                 "Empty" if wallet.amount == 0 else "Low",
-                f"the relayer's account {wallet.address} on the {wallet.chain} cannot pay for long: send it more than "
-                f"{wallet.least}{wallet.denom}{why}",
+                f"the relayer's account {wallet.address} on the {wallet.chain} cannot pay for long: it holds {wallet.amount}{wallet.denom}; "
+                f"{_remedy(seen, wallet)}",
             )
+    if seen.public in payers(seen):
+        return Condition(
+            "Wallets",
+            TRUE,
+            "PublicPays",
+            "the account whose key everybody knows pays on the consumer until the validator's own one has got its share",
+        )
     return Condition("Wallets", TRUE, "CanPay", "the relayer's accounts on both chains can pay")
+
+
+def _remedy(seen: Relaying, wallet: Wallet) -> str:
+    if wallet.chain == CONSUMER and (seen.channel is None or seen.channel.step is not Step.OPEN):
+        return "nobody can send it any before the channel is open, so another member has to open that"
+    send = f"send it more than {wallet.least}{wallet.denom}"
+    if wallet.chain == CONSUMER and wallet.amount == 0 and seen.public is None:
+        send += (
+            ". The genesis gives to the accounts that the members had announced at the launch (relayer=): this validator joined later or had announced "
+            "another one. The other members relay meanwhile"
+        )
+    return send
 
 
 def _clients(seen: Relaying) -> Condition:
@@ -201,11 +248,13 @@ def starts(seen: Relaying, settings: str) -> bool:
     if seen.channel is None or seen.channel.step is Step.CLOSED or seen.refusal:
         return False
     is_open = seen.channel.step is Step.OPEN
-    can_pay = all(wallet.amount > 0 for wallet in seen.wallets)
+    signers = payers(seen)
+    can_pay = all(wallet.amount > 0 for wallet in signers)
     if not is_open and not (seen.may_begin and can_pay):
         return False
     begins = seen.channel.step in (Step.BEGIN_CONNECTION, Step.BEGIN_CHANNEL)
-    return not seen.exists or seen.settings != settings or begins
+    signs_as_another = any(wallet.chain == CONSUMER and wallet.address != seen.signs_as for wallet in signers)
+    return not seen.exists or seen.settings != settings or signs_as_another or seen.share > 0 or begins
 
 
 def should_restart(

@@ -24,7 +24,12 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import moment
-from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import CONDITIONS, Relaying, judge
+from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import (
+    CONDITIONS,
+    Relaying,
+    judge,
+    payers,
+)
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     consumer_health_info,
@@ -100,7 +105,7 @@ def result(consumer: Consumer, seen: Relaying, conditions: list[Condition]) -> d
         "vsc_sent": packets.sent if packets else None,
         "vsc_received": packets.received if packets else None,
         "vsc_pending": max(packets.sent - packets.received, 0) if packets else None,
-        "wallets": [dataclasses.asdict(wallet) for wallet in seen.wallets],
+        "wallets": [dataclasses.asdict(wallet) for wallet in payers(seen)],
         "clients": [
             {
                 "chain": name,

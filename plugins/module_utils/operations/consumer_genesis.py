@@ -71,7 +71,7 @@ def build(launch: Launch, base: str, source: str, settings: genesis.GenesisSetti
         accounts=genesis.accounts_of(settings.profile, launch.validators, settings.address_prefix),
         # With the other monitor's profile its amount counts, whatever the metadata says.
         funding=genesis.Funding()
-        if settings.profile == "ics-operator"
+        if settings.profile == genesis.ICS_OPERATOR
         else genesis.funding_of(consumer.metadata, settings.funding),
     )
 

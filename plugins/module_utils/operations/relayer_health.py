@@ -25,7 +25,8 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     ccv_channel_info,
     connection,
 )
-from ansible_collections.interchain.security.plugins.module_utils.relayer_look import mnemonic_of, newest_pod
+from ansible_collections.interchain.security.plugins.module_utils.relayer_account import mnemonic_of
+from ansible_collections.interchain.security.plugins.module_utils.relayer_look import newest_pod
 from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {

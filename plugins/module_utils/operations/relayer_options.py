@@ -13,7 +13,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 from ansible_collections.interchain.security.plugins.module_utils.ics.hermes_config import gas_price
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_validator_name
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.relayer_look import Question
+from ansible_collections.interchain.security.plugins.module_utils.relayer_account import Question
 
 RELAYER_OPTIONS: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

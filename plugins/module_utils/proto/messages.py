@@ -19,6 +19,7 @@ try:
     from cosmos.auth.v1beta1 import auth_pb2
     from cosmos.auth.v1beta1 import query_pb2 as auth_query_pb2
     from cosmos.bank.v1beta1 import query_pb2 as bank_query_pb2
+    from cosmos.bank.v1beta1 import tx_pb2 as bank_tx_pb2
     from cosmos.base.node.v1beta1 import query_pb2 as node_query_pb2
     from cosmos.crypto.keyring.v1 import record_pb2 as keyring_pb2
     from cosmos.crypto.secp256k1 import keys_pb2 as secp256k1_pb2
@@ -67,6 +68,7 @@ __all__ = [
     "auth_pb2",
     "auth_query_pb2",
     "bank_query_pb2",
+    "bank_tx_pb2",
     "channel_query_pb2",
     "channel_tx_pb2",
     "client_query_pb2",

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
+    ICS_OPERATOR_ACCOUNT,
+    ICS_OPERATOR_MNEMONIC,
     LARGEST_PLAIN,
     PART_SIZE,
     ConsumerGenesis,
@@ -190,3 +193,7 @@ def test_a_genesis_over_the_limit_of_a_config_map_goes_in_parts() -> None:
         joined(pieces[:-1])
     with pytest.raises(InvalidInput, match="do not belong together"):
         joined(pieces[1:])
+
+
+def test_the_public_account_is_that_of_the_public_mnemonic() -> None:
+    assert account_key.from_mnemonic(ICS_OPERATOR_MNEMONIC, "consumer").account_address == ICS_OPERATOR_ACCOUNT

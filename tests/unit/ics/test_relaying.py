@@ -17,7 +17,10 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.relaying i
     Relaying,
     Wallet,
     judge,
+    payer,
+    payers,
     pending,
+    share_of,
     should_restart,
     starts,
 )
@@ -29,6 +32,7 @@ WELL = Relaying(
     NOW,
     pod=Pod("uid"),
     settings="mark",
+    signs_as="consumer1a",
     channel=OPEN,
     may_begin=True,
     wallets=(
@@ -93,10 +97,127 @@ def test_what_is_wrong_has_its_reason(seen: Relaying, kind: str, reason: str) ->
     assert not others
 
 
+def wallets_of(seen: Relaying) -> tuple[str, str]:
+    (found,) = [entry for entry in judge(seen, {}, 60) if entry.type == "Wallets"]
+    return found.reason, found.message
+
+
+def test_an_account_that_cannot_pay_says_which_one_needs_how_much_on_which_chain() -> None:
+    reason, message = wallets_of(with_amount(WELL, "provider", 999))
+    assert (reason, "relayer=" in message) == ("Low", False)
+    assert (
+        "account cosmos1a on the provider cannot pay for long: it holds 999stake; send it more than 1000stake"
+        in message
+    )
+
+
 def test_an_empty_account_on_the_consumer_says_what_it_may_be() -> None:
-    found = {entry.type: entry for entry in judge(with_amount(WELL, "consumer", 0), {}, 60)}
-    assert "consumer1a" in found["Wallets"].message
-    assert "relayer=" in found["Wallets"].message
+    reason, message = wallets_of(with_amount(WELL, "consumer", 0))
+    assert reason == "Empty"
+    assert (
+        "account consumer1a on the consumer cannot pay for long: it holds 0stake; send it more than 1000stake"
+        in message
+    )
+    assert "joined later or had announced another one" in message
+
+
+def test_nobody_is_told_to_send_money_to_a_chain_that_takes_none_yet() -> None:
+    closed = replace(with_amount(WELL, "consumer", 0), channel=Decision(Step.BEGIN_CONNECTION, "none"))
+    reason, message = wallets_of(closed)
+    assert reason == "Empty"
+    assert "nobody can send it any before the channel is open" in message
+    assert "send it more" not in message
+    assert not starts(replace(closed, exists=False), "mark")
+
+
+OWN = Wallet("consumer", "consumer1a", "stake", 0, 1000)
+PUBLIC = Wallet("consumer", "consumer1public", "stake", 100_000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("own", "public", "pays"),
+    [
+        (0, None, "consumer1a"),
+        (0, 100_000, "consumer1public"),
+        (999, 100_000, "consumer1public"),  # a stranger may have sent it something
+        (1000, 100_000, "consumer1a"),
+        (0, 1, "consumer1public"),  # enough for a step or two of the handshake
+        (5, 5, "consumer1a"),
+        (0, 0, "consumer1a"),  # drained: the own one is what has to be funded
+    ],
+)
+def test_the_public_account_pays_until_the_own_one_can(own: int, public: int | None, pays: str) -> None:
+    other = None if public is None else replace(PUBLIC, amount=public)
+    assert payer(replace(OWN, amount=own), other).address == pays
+
+
+def test_an_account_that_need_not_hold_anything_pays_once_it_holds_something() -> None:
+    assert payer(replace(OWN, least=0), PUBLIC) == PUBLIC
+    assert payer(replace(OWN, least=0, amount=1), PUBLIC).address == "consumer1a"
+    assert share_of(replace(OWN, least=0), replace(PUBLIC, amount=1), 100_000, 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "public", "members", "share"),
+    [
+        (0, 100_000, 3, 25_000),
+        (0, 30_000, 3, 15_000),  # others were there before: half of what is left
+        (0, 1_999, 3, 0),  # not worth it
+        (999, 100_000, 3, 25_000),
+        (1000, 100_000, 3, 0),
+        (0, 0, 3, 0),
+        (0, 100_000, 99, 1000),
+        (0, 100_000, 100, 0),
+        (0, 100_000, 0, 50_000),
+        (0, 10**30, 1, 50_000),
+    ],
+)
+def test_each_member_gets_a_share_of_the_public_account(own: int, public: int, members: int, share: int) -> None:
+    assert share_of(replace(OWN, amount=own), replace(PUBLIC, amount=public), 100_000, members) == share
+
+
+@pytest.mark.parametrize("members", [1, 2, 3, 10, 90])
+def test_the_shares_of_all_members_leave_some_for_who_knows_no_other_account(members: int) -> None:
+    left = 100_000
+    for _member in range(members):
+        share = share_of(OWN, replace(PUBLIC, amount=left), 100_000, members)
+        assert share >= OWN.least
+        left -= share
+    assert left >= 100_000 // (members + 1)
+
+
+def test_without_a_public_account_there_is_no_share() -> None:
+    assert share_of(OWN, None, 100_000, 3) == 0
+
+
+def test_the_public_account_is_replaced_by_the_own_one() -> None:
+    begun = replace(
+        with_amount(WELL, "consumer", 0),
+        public=PUBLIC,
+        channel=Decision(Step.BEGIN_CONNECTION, ""),
+        exists=False,
+        signs_as="",
+    )
+    assert wallets_of(begun)[0] == "PublicPays"
+    assert [wallet.address for wallet in payers(begun)] == ["cosmos1a", "consumer1public"]
+    assert starts(begun, "mark")
+
+    opened = replace(begun, channel=OPEN, exists=True, signs_as="consumer1public")
+    assert not starts(opened, "mark")  # no payment is taken before the first VSC packet
+    assert starts(replace(opened, share=25_000), "mark")
+
+    paid = replace(with_amount(opened, "consumer", 25_000), public=replace(PUBLIC, amount=75_000))
+    assert wallets_of(paid)[0] == "CanPay"
+    assert starts(paid, "mark")  # with its own key now
+    assert not starts(replace(paid, signs_as="consumer1a"), "mark")
+
+
+def test_a_drained_public_account_leaves_the_own_one_to_be_funded() -> None:
+    drained = replace(with_amount(WELL, "consumer", 0), public=replace(PUBLIC, amount=0), signs_as="consumer1public")
+    reason, message = wallets_of(drained)
+    assert (reason, "account consumer1a on the consumer" in message) == ("Empty", True)
+    assert message.endswith("send it more than 1000stake")
+    assert starts(drained, "mark")
 
 
 def test_chains_that_cannot_be_asked_leave_all_unknown() -> None:
@@ -170,6 +291,8 @@ def test_a_restart_that_cannot_help_is_left_out(seen: Relaying) -> None:
         (WELL, False),
         (replace(WELL, settings="older"), True),
         (replace(WELL, exists=False), True),
+        (replace(WELL, signs_as="consumer1other"), True),
+        (replace(WELL, wallets=()), False),
         (replace(WELL, exists=False, may_begin=False), True),  # the channel is open: everybody relays
         (replace(WELL, exists=False, channel=Decision(Step.AWAIT_CHANNEL, "")), True),
         (replace(WELL, exists=False, may_begin=False, channel=Decision(Step.AWAIT_CHANNEL, "")), False),
