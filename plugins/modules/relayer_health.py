@@ -68,25 +68,63 @@ relayers:
       description: What was found.
       type: str
     consumer_connection:
-      description: Connection on the consumer, empty while there is none. C(provider_connection) is the one on the provider.
+      description: Connection on the consumer, empty while there is none.
+      type: str
+    provider_connection:
+      description: Connection on the provider, empty while there is none.
       type: str
     consumer_channel:
-      description: Channel on the consumer, empty while there is none. C(provider_channel) is the one on the provider.
+      description: Channel on the consumer, empty while there is none.
+      type: str
+    provider_channel:
+      description: Channel on the provider, empty while there is none.
       type: str
     vsc_sent:
-      description: Number of the last VSC packet that the provider sent on the open channel. C(vsc_received) is the last that the consumer has.
+      description: Number of the last VSC packet that the provider sent on the open channel, null while there is none.
+      type: int
+    vsc_received:
+      description: Number of the last VSC packet that the consumer has, null while there is no open channel.
       type: int
     vsc_pending:
-      description: How many VSC packets are on their way.
+      description: How many VSC packets are on their way, null while there is no open channel.
       type: int
     wallets:
-      description: What the relayer's account holds on both chains.
+      description: The accounts that Hermes signs with, one on each chain.
       type: list
       elements: dict
+      contains:
+        chain:
+          description: V(provider) or V(consumer).
+          type: str
+        address:
+          description: Address of the account.
+          type: str
+        denom:
+          description: Denom of the fees.
+          type: str
+        amount:
+          description: What it holds of that denom.
+          type: int
+        least:
+          description: What it should hold at least.
+          type: int
     clients:
-      description: The light clients on both chains, with their status and when they expire unless somebody updates them.
+      description: The light clients, one on each chain.
       type: list
       elements: dict
+      contains:
+        chain:
+          description: V(provider) or V(consumer).
+          type: str
+        client_id:
+          description: The client.
+          type: str
+        status:
+          description: The chain's word for it, such as Active, Expired or Frozen.
+          type: str
+        expires:
+          description: When it expires unless somebody updates it, as RFC 3339; null when that is not known.
+          type: str
     restarts:
       description: How often Hermes was started again in its pod.
       type: int
@@ -100,6 +138,22 @@ relayers:
       description: The conditions Relayer, Channel, Wallets, Clients and Packets, each with status, reason, message and since.
       type: list
       elements: dict
+      contains:
+        type:
+          description: Relayer, Channel, Wallets, Clients or Packets.
+          type: str
+        status:
+          description: V(True), V(False) or V(Unknown).
+          type: str
+        reason:
+          description: One word for why.
+          type: str
+        message:
+          description: The same in a sentence.
+          type: str
+        since:
+          description: Since when it has that status, as RFC 3339.
+          type: str
     restarted:
       description: Whether Hermes was restarted.
       type: bool
