@@ -1,16 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read of IBC, and the messages that begin a handshake, on a real chain: the provider, which has the client of a launched consumer."""
+"""What relaying needs of a chain, on a real one: what is read of IBC, the messages that begin a handshake, and the accounts that pay.
+
+The chain is a provider, which has the client of a launched consumer, and whose accounts are those of any chain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
+from cosmos.bank.v1beta1 import tx_pb2 as bank_tx_pb2
 
-from ansible_collections.interchain.security.plugins.module_utils.chain import ibc, transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key, ibc, transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.chain.fees import GasPrice
+from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, TransactionFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Connection, End
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_MNEMONIC, Funding
+from ansible_collections.interchain.security.plugins.module_utils.relayer_account import (
+    Account,
+    consumer_wallets,
+    payer,
+    take_share,
+)
 from tests.integration.provider_operations import Provider, provider
 
 pytestmark = pytest.mark.timeout(180)
@@ -67,3 +83,59 @@ def test_a_channel_is_begun_for_the_port_of_a_consumer(chain: Provider, client_i
         transaction.send(chain.client, chain.alice.signer, wanted.message, wanted.type_name)
     with pytest.raises(QueryFailed, match="keeps no nextSequenceSend"):
         ibc.next_sequence(chain.client, ibc.SEQUENCE_SEND, "provider", "channel-99")
+
+
+FUNDED, LEAST, MEMBERS = 100_000_000, 100_000, 3
+PRICE = GasPrice(Decimal("0.01"), "stake")
+
+
+def relayer_account() -> Account:
+    """Return the account of a new validator's relayer, beside the public one."""
+    own = account_key.from_mnemonic(account_key.new_mnemonic())
+    public = account_key.from_mnemonic(ICS_OPERATOR_MNEMONIC)
+    return Account(own, own, public, "stake", Funding(FUNDED, "stake"), LEAST)
+
+
+def send(chain: Provider, to: str, amount: int) -> None:
+    message = bank_tx_pb2.MsgSend(from_address=chain.alice.address, to_address=to)
+    message.amount.add(denom="stake", amount=str(amount))
+    chain.send_message(message, "cosmos.bank.v1beta1.MsgSend")
+
+
+def test_all_members_take_their_share_of_the_public_account_at_once(chain: Provider) -> None:
+    accounts = [relayer_account() for _member in range(MEMBERS)]
+    public = accounts[0].public
+    assert public is not None
+    send(chain, public.account_address, FUNDED)
+    assert payer(chain.client, accounts[0]) == public
+
+    def take(account: Account) -> int:
+        return take_share(ProviderClient([chain.node.url]), Signer(public, PRICE), account, MEMBERS)
+
+    with ThreadPoolExecutor(MEMBERS) as pool:
+        shares = list(pool.map(take, accounts))
+    # The last one finds a little less than two parts, because of the fees.
+    part = FUNDED // (MEMBERS + 1)
+    assert sorted(shares, reverse=True)[: MEMBERS - 1] == [part] * (MEMBERS - 1)
+    assert part - 10_000 < min(shares) < part
+    assert [take(account) for account in accounts] == [0] * MEMBERS
+    for account, share in zip(accounts, shares, strict=True):
+        own, _public = consumer_wallets(chain.client, account)
+        assert own.amount == share
+        assert payer(chain.client, account) == account.consumer
+    left = ibc.balance(chain.client, public.account_address, "stake")
+    assert chain.client.account(public.account_address)[1] == MEMBERS  # one transaction for each
+    assert part - 20_000 < left < part
+
+    late = relayer_account()
+    assert take(late) == left // 2
+
+
+def test_a_drained_public_account_gives_nothing_and_is_not_signed_with(chain: Provider) -> None:
+    account = relayer_account()
+    public = account_key.from_mnemonic(account_key.new_mnemonic())
+    drained = Account(account.provider, account.consumer, public, "stake", account.funding, LEAST)
+    assert payer(chain.client, drained) == account.consumer
+    send(chain, public.account_address, 2 * LEAST - 1)
+    assert take_share(chain.client, Signer(public, PRICE), drained, MEMBERS) == 0
+    assert chain.client.account(public.account_address)[1] == 0  # it has signed nothing
