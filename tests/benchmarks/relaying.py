@@ -18,11 +18,11 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.client i
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Step
-from tests.benchmarks.hermes_by_hand import ByHand
 from tests.benchmarks.launch import MEMBERS, create, first_block, launch_readable, poll
 from tests.testbed import cluster
 from tests.testbed.devnet import Devnet
 from tests.testbed.errors import TestbedError
+from tests.testbed.hermes_by_hand import ByHand
 from tests.testbed.quick_start import DIRECTORY
 
 SPAWN_SECONDS = 45

@@ -19,6 +19,12 @@ from tests.testbed.errors import TestbedError
 
 # DELETED comes that long after STOPPED; the client on a consumer expires after two thirds of it without a relayer.
 UNBONDING_SECONDS = 210
+# Consumers with that binary_hash are shared with the monitor ics-operator, for all three validators.
+SHARED_BINARY = "5a" * 32
+SETTINGS = Settings(
+    unbonding_seconds=UNBONDING_SECONDS,
+    catalogue=[{"binary_hash": SHARED_BINARY, "genesis_profile": "ics-operator"}],
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,8 +41,7 @@ def devnet() -> Iterator[Devnet]:
     cluster.down()
     cluster.up()
     # Everything comes out of the tarball, as a user has it: the playbooks here, and the collection within the monitor's image.
-    settings = Settings(unbonding_seconds=UNBONDING_SECONDS)
-    made = Devnet(directory, cluster.kubeconfig(), cluster.addresses(), settings, collection.installed())
+    made = Devnet(directory, cluster.kubeconfig(), cluster.addresses(), SETTINGS, collection.installed())
     made.prepare()
     made.deploy_providers()
     made.deploy_monitors()

@@ -5,33 +5,46 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils import relayer_look
-from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import new_mnemonic
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.ibc import light_client
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, End, Sight, Step
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_ACCOUNT
 from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import Packets
+from ansible_collections.interchain.security.plugins.module_utils.operations import relayer_health
+from tests.e2e.conftest import SHARED_BINARY
 from tests.testbed.devnet import Devnet
+from tests.testbed.hermes_by_hand import ByHand
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("relayers")]
 
-MEMBERS = ("alice", "bob")
+SELECTED = ("alice", "bob")
+ALL = (*SELECTED, "charlie")
 
 
 class World:
-    """A consumer that alice and bob have launched, seen through alice's nodes."""
+    """A consumer that its members have launched, seen through alice's nodes."""
 
-    def __init__(self, devnet: Devnet, chain_id: str) -> None:
-        self.devnet = devnet
-        self.consumer_id = devnet.create_consumer(chain_id, spawn_in=3600)
-        devnet.await_members(self.consumer_id, MEMBERS)
+    def __init__(self, devnet: Devnet, chain_id: str, members: Sequence[str], **variables: Any) -> None:
+        self.devnet, self.members = devnet, members
+        self.consumer_id = devnet.create_consumer(chain_id, spawn_in=3600, **variables)
+        for name in members:
+            if name not in SELECTED:
+                devnet.playbook("opt_in", name, consumer_id=self.consumer_id)
+        devnet.await_members(self.consumer_id, members)
         devnet.set_spawn_time(self.consumer_id, 10)
         self.wait("height 2 of alice's node", lambda: devnet.node_height("alice", self.consumer_id) >= 2, 180)
         self.provider = ProviderClient([devnet.rpc_url()])
@@ -43,7 +56,7 @@ class World:
     def namespace(self, name: str) -> str:
         return f"{name}-consumer-{self.consumer_id}"
 
-    def wait(self, what: str, condition: Any, seconds: float) -> None:
+    def wait(self, what: str, condition: Callable[[], bool], seconds: float) -> None:
         self.devnet.wait(what, condition, seconds, "make logs, and kubectl logs deployment/hermes")
 
     def sight(self) -> Sight:
@@ -52,9 +65,8 @@ class World:
     def channel(self) -> Decision:
         return ccv_channel.decide(self.sight())
 
-    def await_channel(self, seconds: float) -> Decision:
-        self.wait("the CCV channel", lambda: self.channel().step is Step.OPEN, seconds)
-        return self.channel()
+    def await_step(self, step: Step, seconds: float) -> None:
+        self.wait(f"the step {step.value}", lambda: self.channel().step is step, seconds)
 
     def packets(self) -> Packets:
         return relayer_look.packets(self.provider, self.chain, self.channel())
@@ -64,17 +76,32 @@ class World:
         operator = self.devnet.variables(name)["interchain_operator_address"]
         self.devnet.transact(name, "staking", "delegate", operator, f"{tokens}stake")
 
+    def delegate_unseen(self, name: str, tokens: int) -> None:
+        """Do so, and wait for a packet that is not delivered."""
+        known = self.packets()
+        assert known.sent == known.received
+        self.delegate(name, tokens)
+        self.wait("a packet that nobody carries", lambda: self.packets().sent > known.sent, 60)
+        assert self.packets().received == known.received
+
     def powers(self) -> set[int]:
         found = self.devnet.rpc("validators?per_page=100", self.url)["validators"]
         return {int(entry["voting_power"]) for entry in found}
 
-    def scale(self, name: str, replicas: int) -> None:
-        where = ("--namespace", self.namespace(name))
-        self.devnet.kubectl("scale", "deployment", "hermes", *where, f"--replicas={replicas}")
-        if replicas == 0:
-            self.wait(f"{name}'s relayer to go", lambda: not self.pods(name), 60)
+    def await_power(self, power: int, by: str) -> None:
+        self.wait(f"{by} to deliver the power {power}", lambda: power in self.powers(), 120)
 
-    def pods(self, name: str) -> Sequence[dict[str, Any]]:
+    def scale(self, replicas: int, *names: str) -> None:
+        for name in names:
+            where = ("--namespace", self.namespace(name))
+            self.devnet.kubectl("scale", "deployment", "hermes", *where, f"--replicas={replicas}")
+        for name in names:
+            if replicas:
+                self.wait(f"{name}'s relayer", lambda name=name: self.relays(name), 90)  # type: ignore[misc]
+            else:
+                self.wait(f"{name}'s relayer to go", lambda name=name: not self.pods(name), 60)  # type: ignore[misc]
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
         where = ("--namespace", self.namespace(name))
         text = self.devnet.kubectl(
             "get", "pods", *where, "--selector=app.kubernetes.io/name=hermes", "--output", "json"
@@ -82,16 +109,41 @@ class World:
         found: list[dict[str, Any]] = json.loads(text)["items"]
         return found
 
+    def restarts(self, name: str) -> int:
+        """Return how often the container of a validator's only relayer was started again."""
+        (pod,) = self.pods(name)
+        count: int = pod["status"]["containerStatuses"][0]["restartCount"]
+        return count
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.devnet.get("deployment", "hermes", self.namespace(name)) or {}
+
     def relays(self, name: str) -> bool:
-        found = self.devnet.get("deployment", "hermes", self.namespace(name))
-        return found is not None and (found.get("status") or {}).get("readyReplicas") == 1
+        found = self.deployment(name)
+        current = found and found["status"].get("observedGeneration") == found["metadata"]["generation"]
+        return bool(current) and found["status"].get("updatedReplicas") == found["status"].get("readyReplicas") == 1
+
+    def conditions(self, name: str) -> dict[str, str]:
+        """Return the reason of each condition of a validator's relayer, as its monitor keeps them."""
+        kept = self.devnet.decision(name, self.consumer_id).get("relayer_conditions", "[]")
+        return {entry["type"]: entry["reason"] for entry in json.loads(kept)}
+
+    def await_condition(self, name: str, kind: str, reason: str) -> None:
+        self.wait(f"{name}'s monitor to see {kind} {reason}", lambda: self.conditions(name).get(kind) == reason, 180)
 
 
 @pytest.fixture(scope="module")
-def world(devnet: Devnet) -> Iterator[World]:
-    made = World(devnet, "relayed-1")
+def world(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A consumer of all three, whose channel somebody else has made before their relayers had a key."""
+    devnet.set_relayers(False)
+    made = World(devnet, "relayed-1", ALL)
+    by_hand = ByHand(devnet, made.consumer_id, tmp_path_factory.mktemp("hermes"))
+    by_hand.prepare()
+    by_hand.open_channel()
+    devnet.set_relayers(True)
     yield made
     devnet.remove_consumer(made.consumer_id)
+    devnet.deploy_monitors(["charlie"])  # asks its own provider node again
 
 
 def open_channels(sight: Sight) -> list[tuple[str, str]]:
@@ -104,87 +156,172 @@ def open_channels(sight: Sight) -> list[tuple[str, str]]:
     ]
 
 
+def test_a_channel_that_somebody_else_has_made_is_used(world: World) -> None:
+    assert not any(world.deployment(name) for name in ALL)
+    channel, connections = world.channel(), world.sight().consumer_connections
+    assert channel.step is Step.OPEN
+    world.wait("all three relayers", lambda: all(world.relays(name) for name in ALL), 240)
+    assert (world.channel(), world.sight().consumer_connections) == (channel, connections)
+    assert len(open_channels(world.sight())) == 1
+    world.delegate("alice", 50_000_000)
+    world.await_power(650, "one of them")
+
+
+def hang(world: World, name: str) -> str:
+    """Let a validator's Hermes do nothing any more; return the uid of its pod, empty when none runs. The cluster's processes are this machine's."""
+    uids = [str(pod["metadata"]["uid"]) for pod in world.pods(name)]
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            group = (entry / "cgroup").read_text()
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        for uid in uids:
+            if uid in group and command[0] == b"hermes" and b"start" in command:
+                os.kill(int(entry.name), signal.SIGSTOP)
+                return uid
+    return ""
+
+
+def restarted(world: World, name: str) -> bool:
+    """Look at a relayer as its monitor does, but with no patience at all; tell whether it was restarted."""
+    options = {
+        "provider_rpc_url": [world.devnet.rpc_url()],
+        "validator": name,
+        "operator_address": world.devnet.variables(name)["interchain_operator_address"],
+        "consumer_id": world.consumer_id,
+        "kubeconfig": str(world.devnet.kubeconfig),
+        "stuck_blocks": 0,
+    }
+    validated = ArgumentSpecValidator(relayer_health.ARGUMENT_SPEC).validate(options)
+    assert not validated.error_messages, validated.error_messages
+    found = relayer_health.run(validated.validated_parameters, False)
+    assert not found["problems"]
+    return bool(found["relayers"][0]["restarted"])
+
+
 def test_packets_arrive_whichever_relayer_is_left(world: World) -> None:
-    world.await_channel(180)
-    assert len(open_channels(world.sight())) == 1
-    world.wait("both relayers", lambda: all(world.relays(name) for name in MEMBERS), 240)
-
-    world.delegate("alice", 50_000_000)
-    world.wait("alice's new power on the consumer", lambda: 650 in world.powers(), 120)
-
-    for name in MEMBERS:
-        world.scale(name, 0)
-    known = world.packets()
-    world.delegate("alice", 50_000_000)
-    world.wait("a packet that nobody carries", lambda: world.packets().sent > known.sent, 60)
+    world.scale(0, *ALL)
+    world.delegate_unseen("alice", 50_000_000)
     assert 700 not in world.powers()
-    world.scale("bob", 1)
-    world.wait("bob's relayer to deliver it", lambda: 700 in world.powers(), 120)
+    world.scale(1, "bob")
+    world.await_power(700, "bob's relayer")
 
-    world.scale("bob", 0)
-    world.delegate("bob", 50_000_000)
-    world.scale("alice", 1)
-    world.wait("alice's relayer to deliver the next one", lambda: 450 in world.powers(), 120)
+    world.scale(0, "bob")
+    world.scale(1, "charlie")
+    hanging = hang(world, "charlie")
+    assert hanging
+    world.delegate_unseen("bob", 50_000_000)
+    world.wait("charlie's relayer, which hangs, to be restarted", lambda: restarted(world, "charlie"), 30)
+    world.await_power(450, "charlie's next relayer")
+    assert hanging not in [entry["metadata"]["uid"] for entry in world.pods("charlie")]
     assert len(open_channels(world.sight())) == 1
 
 
-def conditions(world: World, name: str) -> dict[str, str]:
-    """Return the reason of each condition of a validator's relayer, as its monitor keeps them."""
-    kept = world.devnet.decision(name, world.consumer_id).get("relayer_conditions", "[]")
-    return {entry["type"]: entry["reason"] for entry in json.loads(kept)}
-
-
-def test_another_key_is_told_and_disturbs_nobody_else(world: World) -> None:
+def test_faults_are_told_and_disturb_nobody_else(world: World) -> None:
+    """Bob's relayer has a wrong key, charlie's provider has moved and his node restarts, alice's relayer is away."""
     devnet = world.devnet
+    world.scale(1, "bob")
     secret = ("secret", "relayer", "--namespace", "bob-monitor")
-    other = base64.b64encode(new_mnemonic().encode()).decode()
+    other = base64.b64encode(account_key.new_mnemonic().encode()).decode()
     right = base64.b64encode(devnet.variables("bob")["monitor_relayer_mnemonic"].encode()).decode()
     devnet.kubectl("patch", *secret, "--patch", json.dumps({"data": {"mnemonic": other}}))
     try:
-        world.wait("bob's monitor to see it", lambda: conditions(world, "bob")["Wallets"] == "Empty", 150)
-        world.wait("bob's relayer with that key", lambda: conditions(world, "bob")["Relayer"] == "Ready", 150)
+        moved = "http://node.bob-provider.svc:26657"
+        devnet.deploy_monitors(["charlie"], monitor_provider_rpc_url=[moved])
+
+        def follows() -> bool:
+            config = devnet.get("configmap", "hermes", world.namespace("charlie")) or {}
+            return f'rpc_addr = "{moved}"' in config["data"]["config.toml"] and world.relays("charlie")
+
+        world.wait("charlie's relayer to ask the other provider node", follows, 240)
+        world.await_condition("bob", "Wallets", "Empty")
+        world.await_condition("bob", "Relayer", "Ready")  # with that key
+
+        (pod,) = world.pods("charlie")
+        devnet.kubectl("delete", "pod", "node-0", "--namespace", world.namespace("charlie"))
         world.delegate("bob", 50_000_000)
-        world.wait("alice's relayer to deliver alone", lambda: 500 in world.powers(), 120)
-        (pod,) = world.pods("bob")
-        assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
-        assert conditions(world, "alice")["Wallets"] == "CanPay"
+        world.await_power(500, "charlie's relayer alone")
+        assert [entry["metadata"]["uid"] for entry in world.pods("charlie")] == [pod["metadata"]["uid"]]
+        assert [world.restarts(name) for name in ("bob", "charlie")] == [0, 0]
+        assert world.conditions("charlie")["Wallets"] == "CanPay"
         message = devnet.playbook("hermes_status", "bob", interchain_provider_rpc_url=[devnet.rpc_url()])
-        assert "cannot pay for long" in message
+        assert "on the consumer cannot pay for long: it holds 0stake; send it more than 100000stake" in " ".join(
+            message.split()
+        )
     finally:
         devnet.kubectl("patch", *secret, "--patch", json.dumps({"data": {"mnemonic": right}}))
-    world.wait("bob's monitor to take the right one", lambda: conditions(world, "bob")["Wallets"] == "CanPay", 150)
+    world.await_condition("bob", "Wallets", "CanPay")
+    # Its client expires while the next test runs.
+    world.scale(0, *ALL)
 
 
-def test_an_expired_client_is_told_without_a_crash_loop(world: World) -> None:
-    for name in MEMBERS:
-        world.scale(name, 0)
-    client = world.sight().consumer_client
-    world.wait("the client to expire", lambda: light_client(world.chain, client).status == "Expired", 200)
-    world.scale("alice", 1)
-    world.wait("alice's relayer", lambda: world.relays("alice"), 60)
-    world.wait("alice's monitor to see it", lambda: conditions(world, "alice")["Clients"] == "Expired", 150)
-    assert conditions(world, "alice")["Channel"] == "Open"
-    (pod,) = world.pods("alice")
-    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+@contextmanager
+def leader_lost(world: World, name: str) -> Iterator[None]:
+    """Take a validator's monitor and relayer away at once; the monitor comes back at the end."""
+    devnet = world.devnet
+    hang(world, name)  # so that it goes no further meanwhile
+    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=0")
+    now = ("--force", "--grace-period=0")
+    devnet.kubectl("delete", "pod", "monitor-0", "--namespace", f"{name}-monitor", *now)
+    try:
+        where = ("--namespace", world.namespace(name))
+        devnet.kubectl("delete", "deployment", "hermes", *where, "--ignore-not-found", "--wait=false")
+        devnet.kubectl("delete", "pods", *where, "--selector=app.kubernetes.io/name=hermes", *now)
+        world.wait(f"{name}'s relayer to go", lambda: not world.pods(name), 60)
+        yield
+    finally:
+        devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=1")
 
 
 def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> None:
-    world = World(devnet, "handshake-1")
-    world.wait("a connection that is not open", lambda: world.channel().step is Step.AWAIT_CONNECTION, 120)
-    devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "alice-monitor", "--replicas=0")
-    devnet.kubectl("delete", "pod", "monitor-0", "--namespace", "alice-monitor", "--force", "--grace-period=0")
-    try:
-        devnet.kubectl("delete", "deployment", "hermes", "--namespace", world.namespace("alice"), "--ignore-not-found")
-        world.wait("alice's relayer to go", lambda: not world.pods("alice"), 60)
-        assert world.channel().step is not Step.OPEN
-        world.await_channel(400)
-    finally:
-        devnet.kubectl("scale", "statefulset", "monitor", "--namespace", "alice-monitor", "--replicas=1")
-    world.wait("alice's relayer to come back", lambda: world.relays("alice"), 300)
+    """On a chain shared with the monitor ics-operator, where all begin with the account that everybody has the key of."""
+    world = World(devnet, "handshake-1", SELECTED, consumer_parameters={"binary_hash": SHARED_BINARY})
+    world.await_step(Step.AWAIT_CONNECTION, 120)
+    with ExitStack() as until_open:
+        with leader_lost(world, "alice"):
+            assert world.channel().step in (Step.AWAIT_CONNECTION, Step.BEGIN_CHANNEL)
+            world.await_step(Step.AWAIT_CHANNEL, 300)
+            until_open.enter_context(leader_lost(world, "bob"))
+            assert world.deployment("alice") == {}
+            assert world.channel().step is Step.AWAIT_CHANNEL
+        world.await_step(Step.OPEN, 300)
     assert len(open_channels(world.sight())) == 1
+
+    own = {
+        name: account_key.from_mnemonic(devnet.variables(name)["monitor_relayer_mnemonic"], "consumer").account_address
+        for name in SELECTED
+    }
+    for name in SELECTED:
+        world.wait(
+            f"{name}'s relayer with an account of its own",
+            lambda name=name: world.relays(name) and signs_as(world, name) == own[name],  # type: ignore[misc]
+            300,
+        )
+        assert world.conditions(name)["Wallets"] in ("CanPay", "PublicPays")  # the latter until the next check
+    spent = world.chain.account(ICS_OPERATOR_ACCOUNT)[1]
     world.delegate("bob", 50_000_000)
     known = world.packets().received
     world.wait("a packet on it", lambda: world.packets().received > known, 120)
+    assert world.chain.account(ICS_OPERATOR_ACCOUNT)[1] == spent
+    assert sum(world.chain.account(address)[1] for address in own.values()) > 0
+
     devnet.remove_consumer(world.consumer_id)
-    for name in MEMBERS:
+    for name in SELECTED:
         world.wait(f"{name}'s relayer to stop with the consumer", lambda name=name: not world.pods(name), 120)  # type: ignore[misc]
+        assert world.deployment(name)["spec"]["replicas"] == 0
+
+
+def signs_as(world: World, name: str) -> str:
+    marks: dict[str, str] = world.deployment(name)["metadata"]["annotations"]
+    return marks[relayer_look.ACCOUNT_MARK]
+
+
+def test_an_expired_client_is_told_without_a_crash_loop(world: World) -> None:
+    world.scale(0, *ALL)
+    client = world.sight().consumer_client
+    world.wait("the client to expire", lambda: light_client(world.chain, client).status == "Expired", 200)
+    world.scale(1, "alice")
+    world.await_condition("alice", "Clients", "Expired")
+    assert world.conditions("alice")["Channel"] == "Open"
+    assert world.restarts("alice") == 0

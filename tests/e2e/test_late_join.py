@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from tests.testbed.devnet import Devnet
 
@@ -60,6 +62,12 @@ class Chain:
         }
 
 
+def relayer(devnet: Devnet, consumer_id: str, kind: str) -> tuple[str, str]:
+    """Return reason and message of a condition of charlie's relayer, as his monitor keeps it; empty before it has looked."""
+    kept = json.loads(devnet.decision("charlie", consumer_id).get("relayer_conditions", "[]"))
+    return next(((entry["reason"], entry["message"]) for entry in kept if entry["type"] == kind), ("", ""))
+
+
 def test_a_validator_joins_a_launched_chain_and_leaves_it(devnet: Devnet, consumer_id: str) -> None:
     namespace = f"charlie-consumer-{consumer_id}"
     chain = Chain(devnet, consumer_id)
@@ -85,6 +93,23 @@ def test_a_validator_joins_a_launched_chain_and_leaves_it(devnet: Devnet, consum
     assert len(chain.validators(1)) == 2
     assert key.public_key_base64 not in chain.validators(1)
     assert len(chain.validators()) == 3
+
+    # The genesis has nothing for its relayer, and who would send it some is not the monitor's business: it is told what to do.
+    own = account_key.from_mnemonic(devnet.variables("charlie")["monitor_relayer_mnemonic"], "consumer").account_address
+    devnet.wait(
+        "what is wrong with charlie's relayer",
+        lambda: relayer(devnet, consumer_id, "Wallets")[0] == "Empty",
+        120,
+        RELAYER,
+    )
+    message = relayer(devnet, consumer_id, "Wallets")[1]
+    assert f"account {own} on the consumer cannot pay" in message
+    assert "send it more than 100000stake" in message
+    assert "joined later" in message
+    devnet.wait("charlie's relayer", lambda: relayer(devnet, consumer_id, "Relayer")[0] == "Ready", 120, RELAYER)
+    where = ("--namespace", namespace, "--selector=app.kubernetes.io/name=hermes")
+    restarts = "jsonpath={.items[*].status.containerStatuses[0].restartCount}"
+    assert devnet.kubectl("get", "pods", *where, "--output", restarts) == "0"
 
     devnet.playbook("check_consumers", "charlie")
     promoted = int(devnet.decision("charlie", consumer_id)["promoted_height"])

@@ -74,6 +74,7 @@ class Settings:
     unbonding_seconds: int = 1_209_600
     blocks_per_epoch: int = 5
     timeout_commit: str = "1s"
+    catalogue: Sequence[Mapping[str, Any]] = ()  # of every validator
 
 
 class Devnet:
@@ -229,6 +230,7 @@ class Devnet:
             "interchain_provider_chain_id": CHAIN_ID,
             "interchain_gas_prices": GAS_PRICES,
             "interchain_storage_size": "1Gi",
+            "interchain_catalogue": [dict(entry) for entry in self.settings.catalogue],
         }
 
     # -- the steps ---------------------------------------------------------------------------------------------------------

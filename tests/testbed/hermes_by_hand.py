@@ -9,8 +9,9 @@ from typing import Any
 
 import tomli_w
 
-from tests.testbed.devnet import CHAIN_ID, Devnet
-from tests.testbed.parts import HERMES
+from .devnet import CHAIN_ID, Devnet
+from .errors import TestbedError
+from .parts import HERMES
 
 STEP_SECONDS = 240
 CONSUMER_CLIENT = "07-tendermint-0"  # made by the CCV genesis
@@ -64,11 +65,13 @@ class ByHand:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        assert done.returncode == 0, f"hermes {' '.join(arguments[:2])}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        if done.returncode != 0:
+            raise TestbedError(f"hermes {' '.join(arguments[:2])}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
 
     def _chain(self, chain_id: str, namespace: str, prefix: str) -> dict[str, Any]:
         service = self._devnet.get("service", "node", namespace)
-        assert service is not None
+        if service is None:
+            raise TestbedError(f"there is no Service {namespace}/node")
         address = service["spec"]["clusterIP"]
         return {
             "id": chain_id,
