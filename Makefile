@@ -37,7 +37,7 @@ lint: setup ## Run the linters and the type checker only
 unit: setup ## Run the unit tests only
 	@scripts/test unit
 
-molecule: setup ## Run the Molecule scenarios of the roles consumer and load_balancer only
+molecule: setup ## Run the Molecule scenarios of the roles consumer, hermes and load_balancer only
 	@scripts/test molecule
 
 bench: setup ## Measure the event source, 200 launches in one block, and a launch and an opened channel beside the same by hand
