@@ -171,15 +171,10 @@ def _channel(seen: Relaying) -> Condition:
 def _wallets(seen: Relaying) -> Condition:
     if not seen.wallets:
         return _unknown("Wallets", seen)
-    for wallet in payers(seen):
-        if wallet.amount < wallet.least:
-            return Condition(
-                "Wallets",
-                FALSE,
-                "Empty" if wallet.amount == 0 else "Low",
-                f"the relayer's account {wallet.address} on the {wallet.chain} cannot pay for long: it holds {wallet.amount}{wallet.denom}; "
-                f"{_remedy(seen, wallet)}",
-            )
+    poor = [wallet for wallet in payers(seen) if wallet.amount < wallet.least]
+    if poor:
+        reason = "Empty" if any(wallet.amount == 0 for wallet in poor) else "Low"
+        return Condition("Wallets", FALSE, reason, "; ".join(_request(seen, wallet) for wallet in poor))
     if seen.public in payers(seen):
         return Condition(
             "Wallets",
@@ -190,16 +185,16 @@ def _wallets(seen: Relaying) -> Condition:
     return Condition("Wallets", TRUE, "CanPay", "the relayer's accounts on both chains can pay")
 
 
-def _remedy(seen: Relaying, wallet: Wallet) -> str:
+def _request(seen: Relaying, wallet: Wallet) -> str:
+    what = f"the relayer's account {wallet.address} on the {wallet.chain} cannot pay for long: it holds {wallet.amount}{wallet.denom}"
     if wallet.chain == CONSUMER and (seen.channel is None or seen.channel.step is not Step.OPEN):
-        return "nobody can send it any before the channel is open, so another member has to open that"
-    send = f"send it more than {wallet.least}{wallet.denom}"
+        return f"{what}, and nobody can send it any before the channel is open, so another member has to open that"
     if wallet.chain == CONSUMER and wallet.amount == 0 and seen.public is None:
-        send += (
-            ". The genesis gives to the accounts that the members had announced at the launch (relayer=): this validator joined later or had announced "
-            "another one. The other members relay meanwhile"
+        what += (
+            " because the genesis gives to the accounts that the members had announced at the launch (relayer=), and this validator joined later or had "
+            "announced another one"
         )
-    return send
+    return f"{what}; send it more than {wallet.least}{wallet.denom}"
 
 
 def _clients(seen: Relaying) -> Condition:

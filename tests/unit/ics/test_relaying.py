@@ -114,11 +114,15 @@ def test_an_account_that_cannot_pay_says_which_one_needs_how_much_on_which_chain
 def test_an_empty_account_on_the_consumer_says_what_it_may_be() -> None:
     reason, message = wallets_of(with_amount(WELL, "consumer", 0))
     assert reason == "Empty"
-    assert (
-        "account consumer1a on the consumer cannot pay for long: it holds 0stake; send it more than 1000stake"
-        in message
-    )
-    assert "joined later or had announced another one" in message
+    assert "account consumer1a on the consumer cannot pay for long: it holds 0stake because" in message
+    assert message.endswith("joined later or had announced another one; send it more than 1000stake")
+
+
+def test_both_accounts_are_asked_for_when_both_need_something() -> None:
+    reason, message = wallets_of(with_amount(with_amount(WELL, "consumer", 0), "provider", 1))
+    assert reason == "Empty"
+    assert "cosmos1a on the provider cannot pay for long: it holds 1stake; send it more than 1000stake; " in message
+    assert "consumer1a on the consumer" in message
 
 
 def test_nobody_is_told_to_send_money_to_a_chain_that_takes_none_yet() -> None:
