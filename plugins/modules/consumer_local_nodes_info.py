@@ -64,8 +64,16 @@ nodes:
       type: int
       returned: always
     up:
-      description: Whether its pod is ready and it answers.
+      description: Whether its pod is ready, it answers, and it has a block.
       type: bool
+      returned: always
+    pod_uid:
+      description: Its pod's uid; empty when it has none, or could not be looked at.
+      type: str
+      returned: always
+    rising_height:
+      description: Its height while the chain makes blocks; null when its newest block is old, and when it is not up.
+      type: int
       returned: always
 refusal:
   description: Why the node of O(validator) may not be taken down now, empty when it may.

@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Restarts the node of a consumer when its pod is another one than its StatefulSet describes, or when it runs with other settings than are in
     the ConfigMap C(config). Other peers alone are no reason.
+  - The StatefulSet's controller may be faster. Then that restart is waited for, and no second one is made unless the pod began with former settings.
   - A restart deletes the pod with its grace period; the next one comes when the kubelet has said that it is gone, on the same volume with the same
     sign state.
   - Then waits until the pod is ready and the chain has a new block, and fails when that does not come. A node that is as it should be only has to be ready.
@@ -31,6 +32,15 @@ options:
     description: Name of the validator, which its namespaces begin with.
     type: str
     required: true
+  former_pod:
+    description:
+      - The uid of the pod that ran before anything was written, as M(interchain.security.consumer_local_nodes_info) tells it.
+      - With it a restart by the StatefulSet's controller is told too when it is over already.
+    type: str
+    default: ''
+  former_height:
+    description: The height before anything was written. The node is back with a block above it; without it, above the one that it has now.
+    type: int
   timeout:
     description: Seconds until the node must be back.
     type: int
@@ -53,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 restarted:
-  description: Whether the node was restarted.
+  description: Whether the node was restarted, here or by its StatefulSet's controller.
   type: bool
   returned: success
 reason:

@@ -78,6 +78,14 @@ def uid(kubelet: Kubelet) -> str:
     return "" if kubelet.pod is None else str(kubelet.pod["metadata"]["uid"])
 
 
+def runs_as_written(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> None:
+    """Let the node be taken to run with what is written: its process has ports of its own, which are other settings."""
+    found = place.get("ConfigMap", "config", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert found is not None
+    for name in ("config.toml", "app.toml"):
+        (kubelet.process._mounted / "config" / name).write_text(found["data"][name])
+
+
 @contextmanager
 def restarts_of(kubelet: Kubelet) -> Iterator[list[str]]:
     """Do what kubelet and controller do with a pod that is deleted, meanwhile; gives the uids of those that were."""
@@ -194,12 +202,8 @@ def test_a_node_takes_other_settings_by_one_restart(
     place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
 ) -> None:
     first, text = uid(kubelet), text_of(place, consumer_id)
+    runs_as_written(place, consumer_id, kubelet)
     write_config(place, consumer_id, with_peers(text, []))
-    # The process has ports of its own, which are other settings; here the node is taken to run with what is written.
-    found = place.get("ConfigMap", "config", f"{VALIDATOR}-consumer-{consumer_id}")
-    assert found is not None
-    for name in ("config.toml", "app.toml"):
-        (kubelet.process._mounted / "config" / name).write_text({**found["data"], "config.toml": text}[name])
     assert not run(place, consumer_restart, consumer_id=consumer_id, timeout=20)["changed"]
     write_config(place, consumer_id, "filter_peers = false\n" + text)
     assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
@@ -209,6 +213,13 @@ def test_a_node_takes_other_settings_by_one_restart(
     assert done["restarted"]
     assert done["height"] > 0
     assert deleted == [first]
+    # As if the StatefulSet's controller had done it before it was looked at.
+    runs_as_written(place, consumer_id, kubelet)
+    former = {"former_pod": first, "former_height": done["height"]}
+    seen = run(place, consumer_restart, consumer_id=consumer_id, timeout=60, **former)
+    assert (seen["restarted"], seen["changed"], deleted) == (True, False, [first])
+    assert "its pod was replaced" in seen["reason"]
+    assert seen["height"] > done["height"]
 
 
 def test_a_node_with_a_gate_is_told_whom_to_dial(

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which node of a consumer chain may be taken down for an update, so that more than two thirds of the power of this cluster's nodes stays up."""
+"""Which node of a consumer chain may be taken down for an update, so that more than two thirds of the power of this cluster's nodes stays up, and
+what is left to do with its pod once all is written.
+"""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+OTHER_POD = "its pod is another one than its StatefulSet describes"
+REPLACED = "its pod was replaced while the update was written"
 
 
 @dataclass(frozen=True)
@@ -35,3 +41,35 @@ def refusal(nodes: Mapping[str, LocalNode], validator: str) -> str:
         f"without the node of {validator}, {left} of the power {total} of this cluster's nodes would be up, which is not more than two thirds: "
         f"bring back first the node of {', '.join(sorted(down))}"
     )
+
+
+@dataclass(frozen=True)
+class SeenPod:
+    """A node's pod: its uid, the revision of its StatefulSet that it was made by, and whether it is on its way down."""
+
+    uid: str
+    revision: str
+    leaving: bool
+
+
+class Step(enum.Enum):
+    """What is to be done with a node's pod."""
+
+    KEEP = "keep"
+    AWAIT = "await"  # its controller replaces it
+    DELETE = "delete"
+
+
+def next_step(former: str, pod: SeenPod | None, revision: str) -> tuple[Step, str]:
+    """Return what is to be done so that a pod of a StatefulSet's newest revision runs, and why; the reason is empty with KEEP.
+
+    ``former`` is the uid of the pod that ran before the update; it and ``revision`` are empty when they are not known. A StatefulSet's controller
+    replaces a pod of another revision by itself, sometimes before it is looked at here, but not one that never became ready.
+    """
+    if pod is None:
+        return (Step.AWAIT, REPLACED) if former else (Step.KEEP, "")
+    if revision and pod.revision != revision:
+        return (Step.AWAIT if pod.leaving else Step.DELETE), OTHER_POD
+    if pod.leaving or (former and pod.uid != former):
+        return Step.AWAIT, REPLACED
+    return Step.KEEP, ""

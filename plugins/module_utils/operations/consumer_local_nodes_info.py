@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils import node_restart
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics import rolling
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import OLDEST_BLOCK
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     ID_LABEL,
     checked_consumer_id,
@@ -34,6 +38,19 @@ ASK_SECONDS = 15.0  # for one of them
 Powers = dict[str, int]  # by the mark of the key
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One node: its pod's uid, its height, whether its newest block is a new one, and the powers of the validators in its newest set.
+
+    ``height`` is 0 when it is not up.
+    """
+
+    pod_uid: str = ""
+    height: int = 0
+    rises: bool = False
+    powers: Powers = field(default_factory=dict)
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look at all, whose power is that in the newest set that one of them knows."""
     consumer_id = checked_consumer_id(params["consumer_id"])
@@ -43,17 +60,23 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     # The namespace is bound now, each question to its own.
     questions = {name: (lambda namespace=found[0]: _ask(cluster, namespace)) for name, found in wanted.items()}
     answers = ask_all(questions, AT_ONCE, ASK_SECONDS)
-    seen = [answer for answer in answers.values() if answer is not None]
-    powers: Powers = max(seen, key=lambda answer: answer[0])[1] if seen else {}
+    seen = {name: answer or Seen() for name, answer in answers.items()}
+    powers = max(seen.values(), key=lambda one: one.height).powers if seen else {}
     nodes = {
-        name: rolling.LocalNode(power=powers.get(mark, 0), up=answers[name] is not None)
+        name: rolling.LocalNode(power=powers.get(mark, 0), up=seen[name].height > 0)
         for name, (_namespace, mark) in wanted.items()
     }
-    return {
-        "changed": False,
-        "nodes": [{"validator": name, "power": node.power, "up": node.up} for name, node in sorted(nodes.items())],
-        "refusal": rolling.refusal(nodes, validator),
-    }
+    shown = [
+        {
+            "validator": name,
+            "power": node.power,
+            "up": node.up,
+            "pod_uid": seen[name].pod_uid,
+            "rising_height": seen[name].height if seen[name].rises else None,
+        }
+        for name, node in sorted(nodes.items())
+    ]
+    return {"changed": False, "nodes": shown, "refusal": rolling.refusal(nodes, validator)}
 
 
 def _wanted(cluster: Cluster, consumer_id: str) -> dict[str, tuple[str, str]]:
@@ -74,13 +97,17 @@ def _wanted(cluster: Cluster, consumer_id: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _ask(cluster: Cluster, namespace: str) -> tuple[int, Powers] | None:
-    """Return a node's height and the powers in its newest set; None when it is not up."""
+def _ask(cluster: Cluster, namespace: str) -> Seen:
+    """Return what a node's pod is, and what the node says when it is up."""
+    pod_uid = ""
     try:
-        if not node_restart.is_ready(cluster.get("Pod", node_restart.POD, namespace)):
-            return None
+        pod = cluster.get("Pod", node_restart.POD, namespace)
+        pod_uid = "" if pod is None else str(pod["metadata"]["uid"])
+        if not node_restart.is_ready(pod):
+            return Seen(pod_uid)
         with NodeAccess(cluster, namespace).conversation(ASK_SECONDS) as rpc:
-            height = int(rpc("status")["sync_info"]["latest_block_height"])
+            sync = rpc("status")["sync_info"]
+            height, newest = int(sync["latest_block_height"]), parse_time(sync["latest_block_time"])
             powers: Powers = {}
             page = total = 0
             while page * PAGE < total or page == 0:
@@ -88,6 +115,6 @@ def _ask(cluster: Cluster, namespace: str) -> tuple[int, Powers] | None:
                 answer = rpc(f"validators?page={page}&per_page={PAGE}")
                 powers |= {key_mark(one["pub_key"]["value"]): int(one["voting_power"]) for one in answer["validators"]}
                 total = int(answer["total"])
-            return height, powers
+            return Seen(pod_uid, height, datetime.now(UTC) - newest < OLDEST_BLOCK, powers)
     except (ClusterError, KeyError, TypeError, ValueError):
-        return None
+        return Seen(pod_uid)

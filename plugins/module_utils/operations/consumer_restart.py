@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Restart a consumer's node when it runs with other settings than are written, and wait until it is back."""
+"""See to it that a consumer's node runs as is written, by a restart where its StatefulSet has not begun one, and wait until it is back."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils import node_restart
 from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import rolling
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     checked_consumer_id,
     checked_validator_name,
@@ -22,17 +24,21 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
     CONFIG_FILE,
     starts_alike,
 )
+from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import SeenPod, Step
 from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.node_restart import Answer
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "consumer_id": {"type": "str", "required": True},
     "validator": {"type": "str", "required": True},
+    "former_pod": {"type": "str", "default": ""},
+    "former_height": {"type": "int"},
     "timeout": {"type": "int", "default": 300},
     "kubeconfig": {"type": "path"},
 }
 HOME = "/home/node/config"  # where the start script puts the files
 REVISION = "controller-revision-hash"
+OTHER_SETTINGS = "it runs with other settings than are written"
 SEEN_SECONDS = 20.0  # for the controller to see a StatefulSet that was changed
 
 
@@ -44,24 +50,45 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     namespace = consumer_namespace(checked_validator_name(params["validator"]), consumer_id)
     cluster = Cluster(params["kubeconfig"], dry_run=check_mode)
     stateful_set = _stateful_set(cluster, namespace)
-    result: dict[str, Any] = {"changed": False, "restarted": False, "reason": "", "height": None}
     if stateful_set is None or not stateful_set["spec"]["replicas"]:
-        return {**result, "reason": "the node is not wanted to run"}
+        reason = "the node is not wanted to run"
+        return {"changed": False, "restarted": False, "reason": reason, "height": None}
+    before = _before(cluster, namespace, params["former_height"])
+    deadline = time.monotonic() + params["timeout"]
+
+    def back(gone: str, former: Answer | None = before) -> Answer:
+        return node_restart.await_back(cluster, namespace, gone, former, max(deadline - time.monotonic(), 1.0))
+
     pod = cluster.get("Pod", node_restart.POD, namespace)
-    reason = "" if pod is None else _reason(cluster, namespace, pod, stateful_set)
-    before: Answer | None = None
-    with suppress(ClusterError):
-        before = node_restart.ask(cluster, namespace)
+    seen = _seen(pod)
+    step, reason = rolling.next_step(
+        params["former_pod"], seen, str((stateful_set.get("status") or {}).get("updateRevision") or "")
+    )
     changes: list[Change] = []
-    former = ""
-    if reason and pod is not None:
-        former = str(pod["metadata"]["uid"])
-        changes.append(node_restart.restart(cluster, namespace, former))
-    result = {**result, **merge_changes(changes), "restarted": bool(reason), "reason": reason}
-    if check_mode:
-        return result
-    after = node_restart.await_back(cluster, namespace, former, before, params["timeout"])
-    return {**result, "height": after.height}
+    answer: Answer | None = None
+    if step is Step.DELETE and seen is not None:
+        changes.append(node_restart.restart(cluster, namespace, seen.uid))
+    if step is not Step.KEEP and not check_mode:
+        answer = back(seen.uid if seen is not None and (seen.leaving or step is Step.DELETE) else "")
+        pod = cluster.get("Pod", node_restart.POD, namespace)
+    # One that its StatefulSet made anew before all was written has the other settings too.
+    if not (check_mode and reason) and _has_other_settings(cluster, namespace, pod):
+        reason, uid = reason or OTHER_SETTINGS, str((pod or {})["metadata"]["uid"])
+        changes.append(node_restart.restart(cluster, namespace, uid))
+        answer = None if check_mode else back(uid, answer or before)
+    elif answer is None and not check_mode:
+        answer = back("")
+    height = answer.height if answer else None
+    return {**merge_changes(changes), "restarted": bool(reason), "reason": reason, "height": height}
+
+
+def _before(cluster: Cluster, namespace: str, height: int | None) -> Answer | None:
+    """Return what a new block is measured by: what was known before the update, else what the node says now."""
+    if height is not None:
+        return Answer(height, True, frozenset())
+    with suppress(ClusterError):
+        return node_restart.ask(cluster, namespace)
+    return None
 
 
 def _stateful_set(cluster: Cluster, namespace: str) -> dict[str, Any] | None:
@@ -75,17 +102,19 @@ def _stateful_set(cluster: Cluster, namespace: str) -> dict[str, Any] | None:
     return cluster.await_value(f"StatefulSet {namespace}/node to be seen by its controller", look, SEEN_SECONDS)[0]
 
 
-def _reason(cluster: Cluster, namespace: str, pod: Mapping[str, Any], stateful_set: Mapping[str, Any]) -> str:
-    """Return why a pod is to be replaced, empty when it runs as is written."""
-    if pod["metadata"].get("deletionTimestamp"):
-        return ""
-    revision = (stateful_set.get("status") or {}).get("updateRevision")
-    # The controller would do so itself, but not with a pod that never became ready.
-    if revision and (pod["metadata"].get("labels") or {}).get(REVISION) != revision:
-        return "its pod is another one than its StatefulSet describes"
+def _seen(pod: Mapping[str, Any] | None) -> SeenPod | None:
+    if pod is None:
+        return None
+    metadata = pod["metadata"]
+    revision = str((metadata.get("labels") or {}).get(REVISION, ""))
+    return SeenPod(str(metadata["uid"]), revision, bool(metadata.get("deletionTimestamp")))
+
+
+def _has_other_settings(cluster: Cluster, namespace: str, pod: Mapping[str, Any] | None) -> bool:
+    """Tell whether a pod that is ready runs with other settings than are written."""
     config = cluster.get("ConfigMap", "config", namespace)
     if config is None or not node_restart.is_ready(pod):
-        return ""
+        return False
     node = NodeAccess(cluster, namespace)
     running = {name: node.read_file(f"{HOME}/{name}") for name in (CONFIG_FILE, APP_FILE)}
-    return "" if starts_alike(running, config.get("data") or {}) else "it runs with other settings than are written"
+    return not starts_alike(running, config.get("data") or {})

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode, refusal
+from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import (
+    OTHER_POD,
+    REPLACED,
+    LocalNode,
+    SeenPod,
+    Step,
+    next_step,
+    refusal,
+)
 
 UP, DOWN = True, False
 
@@ -57,3 +65,30 @@ def test_the_majority_stays_whenever_it_can(found: list[tuple[int, bool]]) -> No
     left = sum(power for power, up in found[1:] if up)
     counts = own.up and own.power and left * 3 <= total * 2
     assert not counts or all(up or not power for power, up in found)
+
+
+@pytest.mark.parametrize(
+    ("former", "pod", "step", "reason"),
+    [
+        ("one", SeenPod("one", "new", False), Step.KEEP, ""),
+        ("", SeenPod("one", "new", False), Step.KEEP, ""),
+        ("", None, Step.KEEP, ""),  # it never had one
+        ("one", SeenPod("one", "old", False), Step.DELETE, OTHER_POD),
+        ("", SeenPod("one", "old", False), Step.DELETE, OTHER_POD),
+        # The controller was faster.
+        ("one", SeenPod("one", "old", True), Step.AWAIT, OTHER_POD),
+        ("one", None, Step.AWAIT, REPLACED),
+        ("one", SeenPod("two", "new", False), Step.AWAIT, REPLACED),
+        # Or somebody else was.
+        ("one", SeenPod("one", "new", True), Step.AWAIT, REPLACED),
+        ("", SeenPod("one", "new", True), Step.AWAIT, REPLACED),
+        # The template was changed twice.
+        ("one", SeenPod("two", "old", False), Step.DELETE, OTHER_POD),
+    ],
+)
+def test_what_is_left_to_do_with_a_pod(former: str, pod: SeenPod | None, step: Step, reason: str) -> None:
+    assert next_step(former, pod, "new") == (step, reason)
+
+
+def test_without_a_revision_a_pod_stays() -> None:
+    assert next_step("one", SeenPod("one", "old", leaving=False), "") == (Step.KEEP, "")
