@@ -97,7 +97,7 @@ def deploy(server: ApiServer, **variables: Any) -> subprocess.CompletedProcess[s
         "provider_node_key": "{}",
         "provider_wait": False,
         # No pod runs here that peers could be sent to.
-        "provider_wait_timeout": 1,
+        "provider_route_timeout": 1,
         **variables,
     }
     return server.playbook("deploy_provider", values)
