@@ -20,6 +20,13 @@ from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, con
 pytestmark = pytest.mark.timeout(300)  # several playbooks each, and a busy machine
 
 OTHER_IMAGE = "registry.example/other@sha256:" + "ab" * 32
+STATE_SYNC = {
+    "enable": True,
+    "rpc_servers": "http://192.0.2.3:26657,http://192.0.2.4:26657",
+    "trust_height": 1000,
+    "trust_hash": "AB" * 32,
+    "trust_period": "168h0m0s",
+}
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +221,7 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
         "address_prefix": "other",
         "denom": "uother",
         "resources": {"requests": {"memory": "64Mi"}},
-        "config": {"mempool": {"size": 77}, "consensus": {"double_sign_check_height": 0}},
+        "config": {"mempool": {"size": 77}, "consensus": {"double_sign_check_height": 0}, "statesync": STATE_SYNC},
         "app_config": {"pruning": "nothing"},
     }
     catalogue = [{"base_genesis": {"file": str(place.base_genesis)}}, other]
@@ -234,6 +241,7 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
         assert {"name": "NODE_BINARY", "value": "other-chaind"} in container["env"]
         assert container["resources"]["requests"] == {"memory": "64Mi"}
     assert config_of(place, consumer_id)["mempool"]["size"] == 77
+    assert config_of(place, consumer_id)["statesync"] == STATE_SYNC
     genesis = place.get("ConfigMap", "genesis", namespace)
     assert genesis is not None
     bank = json.loads(genesis["data"]["genesis.json"])["app_state"]["bank"]

@@ -39,6 +39,12 @@ unsafe = true
 [p2p]
 persistent_peers = "a@192.0.2.8:1"
 addr_book_strict = false
+[statesync]
+enable = true
+rpc_servers = "http://192.0.2.3:26657,http://192.0.2.4:26657"
+trust_height = 1000
+trust_hash = "ab"
+trust_period = "168h"
 """
 
 
@@ -72,6 +78,18 @@ def test_the_launch_goes_over_what_was_staged() -> None:
     assert config["priv_validator_key_file"] == "config/priv_validator_key.json"
     assert config["priv_validator_state_file"] == "data/priv_validator_state.json"
     assert config["priv_validator_laddr"] == ""
+
+
+@pytest.mark.parametrize("signer", list(Signer))
+def test_state_sync_is_the_operators(signer: Signer) -> None:
+    """CometBFT does it on an empty volume only, whoever signs."""
+    assert started(signer)["statesync"] == {
+        "enable": True,
+        "rpc_servers": "http://192.0.2.3:26657,http://192.0.2.4:26657",
+        "trust_height": 1000,
+        "trust_hash": "ab",
+        "trust_period": "168h",
+    }
 
 
 @pytest.mark.parametrize(("signer", "address"), [(Signer.NONE, ""), (Signer.REMOTE, "tcp://0.0.0.0:26659")])
