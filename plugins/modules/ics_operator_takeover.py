@@ -54,6 +54,10 @@ options:
     type: list
     elements: str
     default: []
+  needs_account:
+    description: Whether the mnemonic of the validator's account must be found, in a Secret of O(former_namespace) or in the Secret C(validator) here.
+    type: bool
+    default: true
   timeout:
     description: Seconds until the pods of a Deployment must be gone.
     type: int

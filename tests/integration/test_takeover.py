@@ -174,8 +174,21 @@ def test_a_chain_that_would_stand_still_keeps_its_node(place: FormerPlace) -> No
 
 
 def test_another_validator_finds_nothing(place: FormerPlace) -> None:
-    with pytest.raises(InvalidInput, match="no installation of the Go monitor for bob is in namespace elsewhere"):
-        place.take_over(former_validator="bob", former_namespace="elsewhere")
+    with pytest.raises(InvalidInput, match="no installation of the Go monitor for bob is in namespace provider"):
+        place.take_over(former_validator="bob")
+
+
+def test_a_monitor_that_could_not_be_deployed_stops_nothing(place: FormerPlace) -> None:
+    account = ics_operator.release(VALIDATOR, "", "")[-1]
+    place.cluster.delete("Secret", account["metadata"]["name"], ics_operator.NAMESPACE)
+    with pytest.raises(InvalidInput, match="the mnemonic of the validator's account is neither in a Secret"):
+        place.take_over()
+    assert place.take_over(check=True, needs_account=False)["account_copied"] is False
+    place.cluster.create(ics_operator.release(VALIDATOR, place.node.mnemonic, HD_PATH)[-1])
+    done = place.playbook("takeover", interchain_policy={"mode": "some"})
+    assert done.returncode != 0
+    assert "mode" in done.stdout
+    assert set(place.replicas().values()) == {1}
 
 
 def test_what_cannot_be_stopped_ends_it_before_anything_is_started(place: FormerPlace) -> None:

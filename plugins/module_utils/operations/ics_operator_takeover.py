@@ -40,6 +40,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "former_validator": {"type": "str"},
     "without_key": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "leave_running": {"type": "list", "elements": "str", "default": []},
+    "needs_account": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 180},
     "kubeconfig": {"type": "path"},
 }
@@ -108,11 +109,16 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     decisions = takeover.decide_all(_facts(params, found, stores), params["without_key"], params["leave_running"])
     problems = [f"consumer {entry.consumer_id}: {entry.problem}" for entry in decisions if entry.problem]
+    account = Secret(monitor, "validator", params["kubeconfig"])
+    copy_account = bool(found.mnemonic) and account.read() is None
+    if params["needs_account"] and not found.mnemonic and account.read() is None:
+        problems.append(
+            f"the mnemonic of the validator's account is neither in a Secret of namespace {params['former_namespace']} nor in {monitor}/validator: "
+            "give monitor_mnemonic"
+        )
     if problems:
         raise InvalidInput("nothing was changed: " + "; ".join(problems))
-    account = Secret(monitor, "validator", params["kubeconfig"])
     copies = [entry for entry in decisions if entry.step is KeyStep.COPY]
-    copy_account = bool(found.mnemonic) and account.read() is None
     left = {entry.consumer_id for entry in decisions if entry.step is KeyStep.LEAVE}
     kept = {entry.namespace for entry in found.nodes if entry.consumer_id in left}
     of_consumers = [entry for entry in (*found.nodes, *found.relayers) if entry.namespace not in kept]
@@ -151,9 +157,9 @@ def look(cluster: Cluster, namespace: str, validator: str) -> Installation:
     accounts = [entry.get("data") for entry in cluster.select("Secret", namespace, ACCOUNTS)]
     mnemonics = [data for data in accounts if decoded(data, "mnemonic")]
     return Installation(
-        monitors=_deployments(cluster, MONITORS, namespace),
-        nodes=_deployments(cluster, NODES, validator=validator),
-        relayers=_deployments(cluster, RELAYERS, validator=validator),
+        monitors=_deployments(cluster, MONITORS, validator, namespace),
+        nodes=_deployments(cluster, NODES, validator),
+        relayers=_deployments(cluster, RELAYERS, validator),
         keys=keys,
         faults=faults,
         mnemonic=decoded(mnemonics[0], "mnemonic").strip() if len(mnemonics) == 1 else "",
@@ -161,13 +167,11 @@ def look(cluster: Cluster, namespace: str, validator: str) -> Installation:
     )
 
 
-def _deployments(
-    cluster: Cluster, selector: str, namespace: str | None = None, validator: str | None = None
-) -> list[Deployment]:
+def _deployments(cluster: Cluster, selector: str, validator: str, namespace: str | None = None) -> list[Deployment]:
     found = []
     for entry in cluster.select("Deployment", namespace, selector, "apps/v1"):
-        # Without a name on it, it is of the only validator of that cluster.
-        if validator not in (None, (entry["metadata"].get("labels") or {}).get(VALIDATOR_LABEL, validator)):
+        # Without a name on its pods, it is of the only validator of that cluster.
+        if entry["spec"]["template"]["metadata"]["labels"].get(VALIDATOR_LABEL, validator) != validator:
             continue
         labels = entry["spec"]["selector"]["matchLabels"]
         deployment = Deployment(
