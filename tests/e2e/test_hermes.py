@@ -266,7 +266,7 @@ def leader_lost(world: World, name: str) -> Iterator[None]:
     try:
         where = ("--namespace", world.namespace(name))
         devnet.kubectl("delete", "deployment", "hermes", *where, "--ignore-not-found", "--wait=false")
-        devnet.kubectl("delete", "pods", *where, "--selector=app.kubernetes.io/name=hermes", *now)
+        devnet.kubectl("delete", "replicasets,pods", *where, "--selector=app.kubernetes.io/name=hermes", *now)
         world.wait(f"{name}'s relayer to go", lambda: not world.pods(name), 60)
         yield
     finally:
