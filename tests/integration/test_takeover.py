@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(300)
 HD_PATH = "m/44'/118'/0'/0/0"
 KEY = consensus_key.from_seed(bytes(range(32)))
 OTHER = consensus_key.from_seed(bytes(32))
-WITH_KEY, WITH_PROVIDER_KEY, LAUNCHED = "former-1", "former-2", "former-3"
+WITH_KEY, WITH_PROVIDER_KEY, LAUNCHED = "former-1", "unassigned-1", "launched-1"
 DEPLOYMENTS = [
     (ics_operator.NAMESPACE, "monitor"),
     (WITH_KEY, WITH_KEY),
