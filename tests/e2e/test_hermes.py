@@ -38,9 +38,9 @@ ALL = (*SELECTED, "charlie")
 class World:
     """A consumer that its members have launched, seen through alice's nodes."""
 
-    def __init__(self, devnet: Devnet, chain_id: str, members: Sequence[str], **variables: Any) -> None:
+    def __init__(self, devnet: Devnet, chain_id: str, members: Sequence[str], **options: Any) -> None:
         self.devnet, self.members = devnet, members
-        self.consumer_id = devnet.create_consumer(chain_id, spawn_in=3600, **variables)
+        self.consumer_id = devnet.create_consumer(chain_id, spawn_in=3600, **options)
         for name in members:
             if name not in SELECTED:
                 devnet.playbook("opt_in", name, consumer_id=self.consumer_id)
@@ -275,7 +275,7 @@ def leader_lost(world: World, name: str) -> Iterator[None]:
 
 def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> None:
     """On a chain shared with the monitor ics-operator, where all begin with the account that everybody has the key of."""
-    world = World(devnet, "handshake-1", SELECTED, consumer_parameters={"binary_hash": SHARED_BINARY})
+    world = World(devnet, "handshake-1", SELECTED, binary_hash=SHARED_BINARY)
     world.await_step(Step.AWAIT_CONNECTION, 120)
     with ExitStack() as until_open:
         with leader_lost(world, "alice"):
