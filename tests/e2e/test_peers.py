@@ -1,30 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running nodes go on whatever another validator announces. Alice, bob and charlie run a chain; at its launch charlie announces nonsense."""
+"""Running nodes know where the others are, whatever these announce. The tests build on each other and run in the order of this file.
+
+Alice, bob and charlie run a chain; at its launch charlie announces nonsense. His node has the id that follows from his moniker, which nobody announces.
+Later nodes hear of each other in no other way than by announcements: alice's can be told whom to dial, bob's refuses it, and charlie's dials bob at most.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import hashlib
+import json
+import statistics
+import tomllib
+import urllib.error
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
+import tomli_w
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
+from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
+from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import merged
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import derived_node_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     consumer_local_nodes_info,
     consumer_peers,
+    node_routes,
     opt_in,
     validator_endpoint,
     validator_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 from tests.testbed.devnet import POWERS, Devnet
+from tests.testbed.progress import say
 
 pytestmark = pytest.mark.timeout(600)
 
 CHAIN = "peers-1"
+CHARLIE = derived_node_id("charlie", CHAIN)
+# No gossip, and blocks that are far enough apart that a busy machine does not look like a pause.
+QUIET = {"p2p": {"pex": False}, "consensus": {"timeout_commit": "3s"}}
+NOBODY = "p2p.nowhere.svc"
 # What charlie announces, and why he is left out for it.
 HOSTILE = {
     "p2p=$(touch /tmp/hostile)": "is not an IP address or a DNS name",
@@ -83,10 +105,22 @@ def looked_at(devnet: Devnet, name: str, consumer_id: str) -> dict[str, Any]:
     return found
 
 
+def write_data(devnet: Devnet, what: str, namespace: str, data: Mapping[str, str]) -> None:
+    devnet.kubectl("patch", what, "--namespace", namespace, "--type=merge", "--patch", json.dumps({"data": data}))
+
+
 @pytest.fixture(scope="module")
 def consumer_id(devnet: Devnet) -> Iterator[str]:
     """A consumer of all three that makes blocks; charlie's monitor rests afterwards."""
+    found = devnet.get("secret", "node-key", "charlie-monitor")
+    assert found is not None
     write_details(devnet, "charlie", min(HOSTILE))
+    # As the monitor ics-operator makes it.
+    seed = hashlib.sha256(hashlib.sha256(f"ics-consumer-charlie-{CHAIN}".encode()).digest()).digest()
+    file = consensus_key.from_seed(seed).node_key_file()
+    write_data(
+        devnet, "secret/node-key", "charlie-monitor", {"node_key.json": base64.b64encode(file.encode()).decode()}
+    )
     made = devnet.create_consumer(CHAIN, spawn_in=3600)
     stored = {"key_namespace": "charlie-monitor", "key_secret": f"consumer-{made}-key"}
     opt_in.run(parameters(devnet, "charlie", opt_in, consumer_id=made, **stored), False)
@@ -97,6 +131,7 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     with devnet.monitor_away("charlie"):
         yield made
         devnet.remove_consumer(made)
+    write_data(devnet, "secret/node-key", "charlie-monitor", found["data"])
     write_details(devnet, "charlie", "")
     devnet.playbook("validator_endpoint", "charlie", interchain_provider_rpc_url=[devnet.rpc_url()])
 
@@ -113,6 +148,58 @@ def run_of(devnet: Devnet, name: str, consumer_id: str) -> tuple[str, int]:
     pod = devnet.get("pod", "node-0", f"{name}-consumer-{consumer_id}") or {}
     status = (pod.get("status", {}).get("containerStatuses") or [{}])[0]
     return str(pod.get("metadata", {}).get("uid", "")), int(status.get("restartCount", -1))
+
+
+def pods_made(devnet: Devnet, name: str, consumer_id: str) -> int:
+    """Return how many pods the StatefulSet of a node has made so far."""
+    fields = "involvedObject.kind=StatefulSet,involvedObject.name=node,reason=SuccessfulCreate"
+    where = ("--namespace", f"{name}-consumer-{consumer_id}", "--field-selector", fields)
+    return sum(
+        int(event["count"]) for event in json.loads(devnet.kubectl("get", "events", *where, "-o", "json"))["items"]
+    )
+
+
+def config_of(devnet: Devnet, name: str, consumer_id: str) -> str:
+    """Return the config.toml in a node's ConfigMap."""
+    found = devnet.get("configmap", "config", f"{name}-consumer-{consumer_id}")
+    assert found is not None
+    return str(found["data"]["config.toml"])
+
+
+def set_config(devnet: Devnet, name: str, consumer_id: str, settings: Mapping[str, Any]) -> None:
+    """Write settings into a node's ConfigMap; they count from its next start on."""
+    config = merged(tomllib.loads(config_of(devnet, name, consumer_id)), settings)
+    write_data(devnet, "configmap/config", f"{name}-consumer-{consumer_id}", {"config.toml": tomli_w.dumps(config)})
+
+
+def node_url(devnet: Devnet, name: str, consumer_id: str) -> str:
+    service = devnet.get("service", "node", f"{name}-consumer-{consumer_id}")
+    assert service is not None
+    return f"http://{service['spec']['clusterIP']}:26657"
+
+
+def peers_of(devnet: Devnet, name: str, consumer_id: str) -> dict[str, bool]:
+    """Return the node ids that a node is connected to, and whether it has dialled them itself; nothing while it does not answer."""
+    try:
+        found = devnet.rpc("net_info", node_url(devnet, name, consumer_id))["peers"]
+    except OSError:
+        return {}
+    return {peer["node_info"]["id"]: peer["is_outbound"] for peer in found}
+
+
+def follow_pod(devnet: Devnet, name: str) -> None:
+    """Send peers to the pods that a validator's nodes have now, as its monitor does at each check."""
+    found = node_routes.run(parameters(devnet, name, node_routes, wait_timeout=60), False)
+    assert not found["problems"], found
+
+
+def block_times(devnet: Devnet, consumer_id: str, first: int, last: int) -> list[float]:
+    """Return the seconds between the blocks of a consumer from one height to another."""
+    url = node_url(devnet, "alice", consumer_id)
+    times = [
+        parse_time(devnet.rpc(f"header?height={height}", url)["header"]["time"]) for height in range(first, last + 1)
+    ]
+    return [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
 
 
 def provider_power(devnet: Devnet, name: str) -> int:
@@ -141,7 +228,121 @@ def test_nonsense_leaves_out_its_validator_alone_and_says_why(devnet: Devnet, co
 def test_whose_nodes_have_which_power(devnet: Devnet, consumer_id: str) -> None:
     params = parameters(devnet, "alice", consumer_local_nodes_info, consumer_id=consumer_id)
     found = consumer_local_nodes_info.run(params, False)
-    assert found["nodes"] == [
-        {"validator": name, "power": provider_power(devnet, name), "up": True} for name in sorted(POWERS)
+    assert [(one["validator"], one["power"], one["up"]) for one in found["nodes"]] == [
+        (name, provider_power(devnet, name), True) for name in sorted(POWERS)
     ]
+    assert [one["pod_uid"] for one in found["nodes"]] == [
+        run_of(devnet, name, consumer_id)[0] for name in sorted(POWERS)
+    ]
+    assert all(one["rising_height"] > 0 for one in found["nodes"])
     assert found["refusal"] == ""
+
+
+def test_a_node_gets_its_gate_by_one_restart(devnet: Devnet, consumer_id: str) -> None:
+    """By hand, with other settings in the same go. What is safe is answered from outside, and nothing else."""
+    write_details(devnet, "charlie", f"p2p={NOBODY}")
+    made = pods_made(devnet, "alice", consumer_id)
+    options = {"interchain_catalogue": [{"config": QUIET}], "interchain_hybrid_peer_updates": True}
+    output = devnet.playbook("update_consumer", "alice", consumer_ids=consumer_id, **options)
+    assert "was restarted" in " ".join(output.split()), output
+    assert pods_made(devnet, "alice", consumer_id) == made + 1
+    pod = devnet.get("pod", "node-0", f"alice-consumer-{consumer_id}")
+    assert pod is not None
+    address = pod["status"]["podIP"]
+    assert devnet.rpc("status", f"http://{address}:26657")["sync_info"]
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        devnet.rpc("dial_peers", f"http://{address}:26657")
+    with pytest.raises(OSError, match="refused"):
+        devnet.rpc("status", f"http://{address}:26667")
+
+
+def test_a_validator_that_moves_is_dialled_without_a_restart_and_without_a_pause(
+    devnet: Devnet, consumer_id: str
+) -> None:
+    """So far charlie is where nobody finds him, and known to the chain because he has dialled bob. Now he announces where he is."""
+    place = f"bob-consumer-{consumer_id}"
+    (bob,) = (peer for peer in looked_at(devnet, "alice", consumer_id)["wanted"] if NOBODY not in peer)
+    # Without the look back, which keeps a node of little power waiting for some blocks after a restart.
+    settings = {"p2p": {"persistent_peers": bob}, "consensus": {"double_sign_check_height": 0}}
+    set_config(devnet, "charlie", consumer_id, merged(QUIET, settings))
+    set_config(devnet, "bob", consumer_id, QUIET)
+    devnet.kubectl("delete", "pod", "node-0", "--namespace", f"charlie-consumer-{consumer_id}")
+    # Bob's node has a gate too, but not the call that it would be told by.
+    alice = devnet.get("statefulset", "node", f"alice-consumer-{consumer_id}")
+    assert alice is not None
+    template = alice["spec"]["template"]["spec"]
+    command = [part for part in template["containers"][0]["command"] if not part.startswith("--rpc.unsafe")]
+    pod = {"initContainers": template["initContainers"], "containers": [{"name": "node", "command": command}]}
+    patch = json.dumps({"spec": {"template": {"spec": pod}}})
+    devnet.kubectl("patch", "statefulset/node", "--namespace", place, "--patch", patch)
+    devnet.kubectl("rollout", "status", "statefulset/node", "--namespace", place, "--timeout=90s")
+    for name in ("bob", "charlie"):
+        follow_pod(devnet, name)
+    devnet.wait(
+        "charlie's node to be connected to bob's alone",
+        lambda: CHARLIE in peers_of(devnet, "bob", consumer_id) and len(peers_of(devnet, "alice", consumer_id)) == 1,
+        90,
+        "make logs",
+    )
+    assert CHARLIE not in peers_of(devnet, "alice", consumer_id)
+    before = devnet.node_height("alice", consumer_id) + 2  # the chain may have waited for bob
+    await_height(devnet, "alice", consumer_id, before + 5)
+
+    runs = {name: run_of(devnet, name, consumer_id) for name in POWERS}
+    first = devnet.node_height("alice", consumer_id)
+    write_details(devnet, "charlie", f"p2p={devnet.addresses['charlie']}")
+    devnet.wait(
+        "alice's node to have dialled charlie's",
+        lambda: peers_of(devnet, "alice", consumer_id).get(CHARLIE, False),
+        90,
+        "make logs",
+    )
+    for name in ("alice", "bob"):
+        devnet.wait(
+            f"{name}'s peers to be in sync",
+            lambda name=name: (
+                (found := looked_at(devnet, name, consumer_id))["in_sync"]
+                and any(devnet.addresses["charlie"] in peer for peer in found["wanted"])
+            ),
+            60,
+            "make logs",
+        )
+    last = devnet.node_height("alice", consumer_id) + 2
+    await_height(devnet, "alice", consumer_id, last)
+    assert {name: run_of(devnet, name, consumer_id) for name in POWERS} == runs
+    gaps = block_times(devnet, consumer_id, before, last)
+    pause, usual = max(gaps[first - before :]), statistics.median(gaps)
+    say(f"  the longest time between two blocks was {pause:.2f} s, {usual:.2f} s is usual")
+    assert pause <= 3 * usual, gaps
+
+
+def test_a_node_that_refuses_to_dial_is_restarted(devnet: Devnet, consumer_id: str) -> None:
+    """Charlie's node dials nobody any more. He announces another name of the same place."""
+    set_config(devnet, "charlie", consumer_id, {"p2p": {"persistent_peers": ""}})
+    devnet.kubectl("delete", "pod", "node-0", "--namespace", f"charlie-consumer-{consumer_id}")
+    follow_pod(devnet, "charlie")
+    devnet.wait(
+        "alice's node to have dialled charlie's, and bob's to be without it",
+        lambda: (
+            peers_of(devnet, "alice", consumer_id).get(CHARLIE, False)
+            and CHARLIE not in peers_of(devnet, "bob", consumer_id)
+        ),
+        90,
+        "make logs",
+    )
+    runs = {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")}
+    write_details(devnet, "charlie", "p2p=p2p.charlie-monitor.svc")
+    devnet.wait(
+        "bob's node to have dialled charlie's",
+        lambda: peers_of(devnet, "bob", consumer_id).get(CHARLIE, False),
+        180,
+        "make logs",
+    )
+    assert run_of(devnet, "bob", consumer_id)[0] != runs["bob"][0]
+    assert run_of(devnet, "alice", consumer_id) == runs["alice"]
+    assert "it could not be told whom to dial" in devnet.kubectl("logs", "monitor-0", "--namespace", "bob-monitor")
+    restarted = json.loads(devnet.decision("bob", consumer_id)["peers_restarted"])
+    assert list(restarted) == [devnet.variables("charlie")["interchain_operator_address"]]
+    height = devnet.node_height("alice", consumer_id)
+    for name in POWERS:
+        await_height(devnet, name, consumer_id, height + 2)

@@ -389,7 +389,7 @@ class Pod:
         self._place, self._namespace, self._home = place, f"{VALIDATOR}-consumer-{consumer_id}", home
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._p2p, self.signer_port = free_port(), free_port()
+        self.p2p_port, self.signer_port = free_port(), free_port()
         self._mounted = home.with_suffix(".mounted")
         self.log = home.with_suffix(".log")
 
@@ -411,7 +411,7 @@ class Pod:
         config = self._mounted / "config/config.toml"
         text = config.read_text().replace("tcp://0.0.0.0:26657", f"tcp://{self.url.removeprefix('http://')}")
         text = text.replace("tcp://0.0.0.0:26659", f"tcp://127.0.0.1:{self.signer_port}")
-        config.write_text(text.replace("tcp://0.0.0.0:26656", f"tcp://127.0.0.1:{self._p2p}"))
+        config.write_text(text.replace("tcp://0.0.0.0:26656", f"tcp://127.0.0.1:{self.p2p_port}"))
         app = self._mounted / "config/app.toml"
         app.write_text(re.sub(r"enable = true", "enable = false", app.read_text()))
         self._process = self._run(pod["containers"][0])

@@ -8,8 +8,16 @@ of this file: one node is well, hangs, is started anew, and loses some of its ob
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
+import subprocess
+import urllib.request
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +25,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils import node_look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
+from ansible_collections.interchain.security.plugins.module_utils.ics import health
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     consumer_health,
     consumer_health_info,
@@ -25,6 +34,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
 from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
+from tests.integration.single_node import free_port
 
 pytestmark = pytest.mark.timeout(300)  # some run several playbooks
 
@@ -170,6 +180,83 @@ def test_after_a_repair_there_is_a_pause(
     assert not kubelet.pod["metadata"].get("deletionTimestamp")
     kubelet.signal(signal.SIGCONT)
     kubelet.tell(ready=True)
+    wait_for("a node that is well again", lambda: check(place)["healthy"])
+
+
+@contextmanager
+def copy_of(place: MonitorPlace, kubelet: Kubelet, home: Path) -> Iterator[Callable[[], int]]:
+    """Let a copy of a node that signs nothing any more go on with the chain, connected to it; gives how to ask for the copy's height."""
+    shutil.copytree(kubelet.home, home)
+    (home / "config/node_key.json").unlink()  # it makes one of its own
+    app = home / "config/app.toml"
+    app.write_text(re.sub(r"halt-height = \d+\n", "", app.read_text()))
+    node_id = kubelet.process.rpc("status")["node_info"]["id"]
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        *(str(place.program), "start", "--home", str(home), "--rpc.laddr", url.replace("http", "tcp")),
+        *("--p2p.laddr", f"tcp://127.0.0.1:{free_port()}"),
+        *("--p2p.persistent_peers", f"{node_id}@127.0.0.1:{kubelet.process.p2p_port}"),
+    ]
+
+    def height() -> int:
+        try:
+            with urllib.request.urlopen(f"{url}/status", timeout=2) as answer:
+                return int(json.load(answer)["result"]["sync_info"]["latest_block_height"])
+        except OSError:
+            return 0
+
+    with home.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield height
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_node_that_stands_still_while_its_peers_go_on_is_started_anew(
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    reached: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Its consensus ends at a block, as it was told to, and its process lives on. Alone it is left alone: the chain may stand still."""
+    monkeypatch.setattr(health, "OLDEST_BLOCK", timedelta(seconds=4))
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+
+    def start_with(app: str) -> None:
+        metadata = {"name": "config", "namespace": namespace}
+        place.cluster.patch({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"app.toml": app}})
+        kubelet.finish()
+        kubelet.start()
+
+    config = place.get("ConfigMap", "config", namespace)
+    assert config is not None
+    app = config["data"]["app.toml"]
+    last = kubelet.process.height() + 5
+    place.cluster.delete("Pod", "node-0", namespace)
+    start_with(f"halt-height = {last}\n{app}")
+    wait_for("its consensus to end", lambda: "CONSENSUS FAILURE" in kubelet.process.log.read_text(errors="replace"))
+    at_once = {"repair": "safe", "repair_after": 1, "repair_pause": 0}
+    alone = wait_for(
+        "its block to be old", lambda: statuses(entry := check(place, **at_once))["Rising"][1] == "Halted" and entry
+    )
+    assert (alone["height"], alone["repaired"]) == (last, False)
+    copy = tmp_path / "copy"
+    with copy_of(place, kubelet, copy) as height:
+        wait_for("newer blocks", lambda: height() > last + 2)
+        entry = wait_for("the repair", lambda: (entry := check(place, **at_once))["repaired"] and entry)
+    assert entry["repair"] == "restart"
+    assert re.search(rf"no block after {last}, .* and its peers are at block \d+", entry["repair_reason"])
+    assert kubelet.pod is not None
+    assert kubelet.pod["metadata"]["deletionGracePeriodSeconds"] == 30
+    kubelet.process.kill()
+    # What was signed meanwhile is in the copy: it takes the place of what it is a copy of.
+    shutil.rmtree(kubelet.home)
+    copy.rename(kubelet.home)
+    start_with(app)
     wait_for("a node that is well again", lambda: check(place)["healthy"])
 
 
