@@ -35,7 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.proto import m
 
 try:
     # httpx would import it with the first client: in each of Ansible's workers anew, and not once in the process that they come from.
-    import httpcore  # noqa: F401
+    import httpcore  # noqa: F401  # pylint: disable=unused-import
     import httpx
 
     HAS_HTTPX = True
