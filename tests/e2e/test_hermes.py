@@ -140,6 +140,7 @@ def world(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     by_hand = ByHand(devnet, made.consumer_id, tmp_path_factory.mktemp("hermes"))
     by_hand.prepare()
     by_hand.open_channel()
+    assert not any(made.deployment(name) for name in ALL)
     devnet.set_relayers(True)
     yield made
     devnet.remove_consumer(made.consumer_id)
@@ -157,7 +158,6 @@ def open_channels(sight: Sight) -> list[tuple[str, str]]:
 
 
 def test_a_channel_that_somebody_else_has_made_is_used(world: World) -> None:
-    assert not any(world.deployment(name) for name in ALL)
     channel, connections = world.channel(), world.sight().consumer_connections
     assert channel.step is Step.OPEN
     world.wait("all three relayers", lambda: all(world.relays(name) for name in ALL), 240)
