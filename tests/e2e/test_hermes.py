@@ -245,6 +245,12 @@ def test_faults_are_told_and_disturb_nobody_else(world: World) -> None:
 
         (pod,) = world.pods("charlie")
         devnet.kubectl("delete", "pod", "node-0", "--namespace", world.namespace("charlie"))
+
+        def follows_again() -> bool:
+            heights = [devnet.node_height(name, world.consumer_id) for name in ("alice", "charlie")]
+            return heights[1] >= heights[0] - 1 > 0
+
+        world.wait("charlie's node to have all blocks", follows_again, 120)
         world.delegate("bob", 50_000_000)
         world.await_power(500, "charlie's relayer alone")
         assert [uid_of(entry) for entry in world.pods("charlie")] == [uid_of(pod)]
