@@ -122,8 +122,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FormerPlace]:
         made.stop()
 
 
+def written(place: FormerPlace) -> int:
+    """Count what was written so far; to ask for a right is a write too, for the audit log."""
+    return sum(entry["objectRef"]["resource"] != "selfsubjectaccessreviews" for entry in place.server.writes())
+
+
 def test_check_mode_tells_what_would_be_done(place: FormerPlace) -> None:
-    before = len(place.server.writes())
+    before = written(place)
     done = place.playbook("takeover", check=True)
     assert done.returncode == 0, done.stdout[-6000:]
     assert "former monitor's key is the one that is assigned" in done.stdout
@@ -131,7 +136,7 @@ def test_check_mode_tells_what_would_be_done(place: FormerPlace) -> None:
     assert f"Deployment {WITH_KEY}/{WITH_KEY}" in done.stdout
     assert consensus_secret() not in done.stdout
     assert place.node.mnemonic not in done.stdout
-    assert len(place.server.writes()) == before
+    assert written(place) == before
     assert set(place.replicas().values()) == {1}
 
 
