@@ -208,21 +208,22 @@ def test_what_cannot_be_stopped_ends_it_before_anything_is_started(place: Former
 
 
 def test_somebody_who_scales_it_up_again_is_noticed(place: FormerPlace) -> None:
-    scaled = threading.Timer(
-        0.5,
-        lambda: place.cluster.patch(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": "monitor", "namespace": ics_operator.NAMESPACE},
-                "spec": {"replicas": 1},
-            }
-        ),
-    )
-    scaled.start()
-    with pytest.raises(InterchainError, match="Deployment provider/monitor was scaled up again by somebody else"):
-        place.take_over(timeout=10)
-    scaled.join()
+    stopping = threading.Event()
+    metadata = {"name": "monitor", "namespace": ics_operator.NAMESPACE}
+    wanted = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 1}}
+
+    def scale_up() -> None:
+        while not stopping.wait(0.1):
+            place.cluster.patch(wanted)
+
+    thread = threading.Thread(target=scale_up, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(InterchainError, match="Deployment provider/monitor was scaled up again by somebody else"):
+            place.take_over(timeout=10)
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def test_once_it_is_gone_this_monitor_is_deployed(place: FormerPlace) -> None:
