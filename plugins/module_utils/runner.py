@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain import (
     account_key,
     rpc,
     transaction,
 )
+from ansible_collections.interchain.security.plugins.module_utils.cluster import key_store
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
     address,

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import moment, one_line
 
 if TYPE_CHECKING:
-    from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore
+    from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import StateStore
 
 logger = logging.getLogger("interchain.security.supervisor")
 
@@ -319,8 +319,8 @@ def record(reason: str, at: str, store: StateStore) -> None:
 
 def _record_from_arguments(arguments: argparse.Namespace) -> int:
     """What the short-lived process does."""
+    from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import open_state_store
     from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
-    from ansible_collections.interchain.security.plugins.module_utils.state_store import open_state_store
 
     try:
         store = open_state_store(arguments.state_directory, arguments.state_namespace, arguments.kubeconfig)

@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ansible_collections.interchain.security.plugins.module_utils import relayer_look
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
+from ansible_collections.interchain.security.plugins.module_utils.cluster import relayer_look
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Step
 from tests.benchmarks.launch import MEMBERS, create, first_block, launch_readable, poll

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils import relayer_look
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.ibc import light_client
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
+from ansible_collections.interchain.security.plugins.module_utils.cluster import relayer_look
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, End, Sight, Step
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_ACCOUNT

@@ -24,7 +24,7 @@ import urllib3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_leftovers_info, opt_in
 from tests.integration.api_server import ApiServer
 from tests.integration.owner import Owner

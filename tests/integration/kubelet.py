@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import kubernetes
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import NodeSilent
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 from tests.integration.consumer_place import VALIDATOR, Pod
 from tests.integration.monitor_place import MonitorPlace
 

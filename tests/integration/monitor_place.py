@@ -12,7 +12,7 @@ from typing import Any
 import kubernetes
 import yaml
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from tests.integration.consumer_place import MONITOR, ROOT, VALIDATOR, Place
 from tests.integration.single_node import CHAIN_ID
 

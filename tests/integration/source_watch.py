@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ansible_collections.interchain.security.extensions.eda.plugins.event_source import ccv
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 
 DEADLINE = 120.0  # seconds for each thing waited for
 # Short waits, so that faults are noticed within a test.

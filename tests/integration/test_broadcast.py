@@ -23,9 +23,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key, fees
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import FileKeyStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import ChainUnreachable
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
-from ansible_collections.interchain.security.plugins.module_utils.key_store import FileKeyStore
 from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
 from tests.fakes.rpc_proxy import Fault, RpcProxy

@@ -14,9 +14,9 @@ import kubernetes
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
 from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer

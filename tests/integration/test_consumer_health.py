@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils import node_look
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics import health
 from ansible_collections.interchain.security.plugins.module_utils.operations import (

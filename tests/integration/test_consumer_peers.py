@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils import node_dial, node_restart
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_dial, node_restart
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import with_peers
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers

@@ -15,8 +15,8 @@ import pytest
 
 from ansible_collections.interchain.security.extensions.eda.plugins.event_source import ccv
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import ChainUnreachable
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from tests.integration.single_node import CHAIN_ID, Node
 
 DEADLINE = 90.0  # seconds for each thing waited for

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
 from tests.integration.monitor_place import MonitorPlace
 

@@ -11,7 +11,7 @@ import kubernetes
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer, node_routes

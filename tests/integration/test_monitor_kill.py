@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 from tests.integration.chain_scan import Transition, scan
 from tests.integration.owner import Owner
 from tests.integration.processes import descendants, end

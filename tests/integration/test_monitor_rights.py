@@ -301,7 +301,7 @@ def test_the_policies_hold_only_the_monitor(admin: Client, at_work: Client) -> N
 def test_the_commands_are_those_that_are_run() -> None:
     """What the policy allows is what the code asks for."""
     variables = yaml.safe_load((ROOT / "roles/monitor/vars/main.yml").read_text().replace("!unsafe", ""))
-    access = (ROOT / "plugins/module_utils/node_access.py").read_text()
+    access = (ROOT / "plugins/module_utils/cluster/node_access.py").read_text()
     assert 'self._run("df", "-P", "-k", path)' in access
     assert 'self._run("cat", path)' in access
     assert access.count("self._run(") == 2

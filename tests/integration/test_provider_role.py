@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, decoded
 from tests.integration.api_server import ApiServer
 from tests.integration.consumer_place import Controllers
 from tests.testbed.parts import CHAIN

@@ -18,15 +18,15 @@ from ansible_collections.interchain.security.plugins.module_utils.chain import a
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.fees import GasPrice
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
-from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, TransactionFailed
-from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Connection, End
-from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_MNEMONIC, Funding
-from ansible_collections.interchain.security.plugins.module_utils.relayer_account import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_account import (
     Account,
     consumer_wallets,
     payer,
     take_share,
 )
+from ansible_collections.interchain.security.plugins.module_utils.errors import QueryFailed, TransactionFailed
+from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Connection, End
+from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_MNEMONIC, Funding
 from tests.integration.provider_operations import Provider, provider
 
 pytestmark = pytest.mark.timeout(180)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.interchain.security.extensions.eda.plugins.event_source import ccv
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 from tests.fakes import provider_node as faults
 from tests.fakes.provider_chain import DELETED, LAUNCHED, STOPPED, Consumer, NewBlock, ProviderChain
 from tests.fakes.provider_node import Fault, ProviderNode, Stream

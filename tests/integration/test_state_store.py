@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import ConfigMapStateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict, StateError
 from ansible_collections.interchain.security.plugins.module_utils.operations import key, key_info
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
-from ansible_collections.interchain.security.plugins.module_utils.state_store import ConfigMapStateStore
 from tests.integration.api_server import ApiServer
 
 

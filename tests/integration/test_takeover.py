@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import decoded
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.operations import ics_operator_takeover

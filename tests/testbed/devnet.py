@@ -35,7 +35,7 @@ COLLECTIONS = ROOT / ".build/collections"
 if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer, consumer_info  # noqa: E402

@@ -15,7 +15,7 @@ from .devnet import POWERS, ROOT, Devnet  # puts the collection on sys.path
 from .errors import TestbedError
 from .progress import say
 
-from ansible_collections.interchain.security.plugins.module_utils import relayer_look  # isort: skip
+from ansible_collections.interchain.security.plugins.module_utils.cluster import relayer_look  # isort: skip
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient  # isort: skip
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc  # isort: skip
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel  # isort: skip

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils import supervisor as subject
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.supervisor import End, Settings, backoff
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".build/collections"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import BlockHeader
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import StateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     HeightNotAvailable,
     QueryFailed,
@@ -48,7 +49,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.follower i
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, ENDPOINTS
-from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
 

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX, StateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict, StateError
 from ansible_collections.interchain.security.plugins.module_utils.event_source.alarms import Alarms
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import DOCUMENT, Cursor
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import Deliveries, Receipt
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 logger = logging.getLogger("interchain.security.ccv")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey, raw_address
+from ansible_collections.interchain.security.plugins.module_utils.cluster import key_store
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.keyring.keyring import TYPE_URL, Record
 

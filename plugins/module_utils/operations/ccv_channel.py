@@ -14,7 +14,22 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.account_
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.fees import GasPrice
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.pod_chain import PodChain, chain_of
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_account import (
+    Account,
+    account_of,
+    consumer_wallets,
+    payer,
+    take_share,
+)
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_look import (
+    may_begin,
+    members_in_order,
+    rank_of,
+    sight,
+    takes_payments,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import (
     ccv_channel,
@@ -27,21 +42,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consumer i
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, relayer_options
-from ansible_collections.interchain.security.plugins.module_utils.pod_chain import PodChain, chain_of
-from ansible_collections.interchain.security.plugins.module_utils.relayer_account import (
-    Account,
-    account_of,
-    consumer_wallets,
-    payer,
-    take_share,
-)
-from ansible_collections.interchain.security.plugins.module_utils.relayer_look import (
-    may_begin,
-    members_in_order,
-    rank_of,
-    sight,
-    takes_payments,
-)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **relayer_options.RELAYER_OPTIONS,

@@ -11,7 +11,8 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_look import look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
@@ -35,7 +36,6 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     consumer_health_info,
     relayer_options,
 )
-from ansible_collections.interchain.security.plugins.module_utils.relayer_look import look
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **relayer_options.RELAYER_OPTIONS,

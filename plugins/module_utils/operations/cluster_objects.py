@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import (
     POLL_SECONDS,
     Change,
     Cluster,

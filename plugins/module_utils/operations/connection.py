@@ -15,10 +15,10 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.account_
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.fees import Coin, GasPrice
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import Secret
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import address
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.key_store import Secret
 from ansible_collections.interchain.security.plugins.module_utils.keyring import keyring
 
 PROVIDER_OPTIONS: dict[str, Any] = {

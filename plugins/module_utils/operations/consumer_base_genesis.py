@@ -9,12 +9,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
     InvalidInput,
 )
-from ansible_collections.interchain.security.plugins.module_utils.genesis_store import GenesisStore
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
 
 try:

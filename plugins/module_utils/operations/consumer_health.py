@@ -13,7 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import look
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
     InterchainError,
@@ -42,14 +44,12 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK
 from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Action, Limits, Past, Repair
-from ansible_collections.interchain.security.plugins.module_utils.node_look import look
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     consumer_health_info,
     consumer_leftovers_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
     Condition,
@@ -25,7 +26,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
     checked_consumer_id,
     checked_validator_name,
 )
-from ansible_collections.interchain.security.plugins.module_utils.node_look import look
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_leftovers_info import (
     by_id,
 )

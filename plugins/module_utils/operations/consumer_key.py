@@ -12,6 +12,11 @@ import re
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import (
+    FileKeyStore,
+    KeyStore,
+    SecretKeyStore,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     KeyStoreError,
@@ -22,11 +27,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.key_store import (
-    FileKeyStore,
-    KeyStore,
-    SecretKeyStore,
-)
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 
 OPTIONS: dict[str, Any] = {

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.sweep_lock import SweepLock
+from ansible_collections.interchain.security.plugins.module_utils.cluster.watch import watch
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
@@ -23,8 +25,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 from ansible_collections.interchain.security.plugins.module_utils.operations.launcher import Launcher, Owner
-from ansible_collections.interchain.security.plugins.module_utils.sweep_lock import SweepLock
-from ansible_collections.interchain.security.plugins.module_utils.watch import watch
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

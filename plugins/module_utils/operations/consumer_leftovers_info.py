@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ConsumerNotFound
 from ansible_collections.interchain.security.plugins.module_utils.ics import leftovers
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import moment

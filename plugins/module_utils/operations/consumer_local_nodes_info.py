@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils import node_restart
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_restart
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics import rolling
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import OLDEST_BLOCK
@@ -23,7 +24,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
     checked_validator_name,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import SIGNER_MARK, key_mark
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "consumer_id": {"type": "str", "required": True},

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils import node_dial, node_restart
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_dial, node_restart
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_restart import Answer
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
     ConsumerNotFound,
@@ -46,10 +48,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updat
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers, peers_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.node_restart import Answer
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_health_info
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils import node_restart
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_restart
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_restart import Answer
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import rolling
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
@@ -25,8 +27,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
     starts_alike,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import SeenPod, Step
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
-from ansible_collections.interchain.security.plugins.module_utils.node_restart import Answer
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "consumer_id": {"type": "str", "required": True},

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX, StateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, StateConflict
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import (
@@ -20,7 +21,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.receipt im
     Receipt,
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX, StateStore
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **state.STATE_OPTIONS,

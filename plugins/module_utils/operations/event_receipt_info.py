@@ -8,11 +8,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_consumer_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import state
 from ansible_collections.interchain.security.plugins.module_utils.operations.event_receipt import checked_uuid
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **state.STATE_OPTIONS,

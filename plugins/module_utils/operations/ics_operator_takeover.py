@@ -14,7 +14,9 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import Secret, SecretKeyStore
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import KEY_FILE
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
     ConsumerNotFound,
@@ -26,10 +28,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.takeover import Decision, KeyStep
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.key_store import Secret, SecretKeyStore
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
-from ansible_collections.interchain.security.plugins.module_utils.place import KEY_FILE
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey, raw_address
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
-from ansible_collections.interchain.security.plugins.module_utils.key_store import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster import key_store
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import (
     FileKeyStore,
     KeyForm,
     KeyStore,
     SecretKeyStore,
 )
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
 from ansible_collections.interchain.security.plugins.module_utils.keyring.keyring import TYPE_URL, Accounts, Record
 from ansible_collections.interchain.security.plugins.module_utils.keyring.secrets import SecretAccounts, object_name
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection

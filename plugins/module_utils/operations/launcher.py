@@ -17,10 +17,20 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import (
     Change,
     Cluster,
     merge_changes,
+)
+from ansible_collections.interchain.security.plugins.module_utils.cluster.fence import Fence
+from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import (
+    BASE_GENESIS,
+    GENESIS,
+    KEY_FILE,
+    NODE_KEY_FILE,
+    Place,
+    look,
 )
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
@@ -29,8 +39,6 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     InvalidInput,
     QueryFailed,
 )
-from ansible_collections.interchain.security.plugins.module_utils.fence import Fence
-from ansible_collections.interchain.security.plugins.module_utils.genesis_store import GenesisStore
 from ansible_collections.interchain.security.plugins.module_utils.ics import node_settings, signing
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
@@ -47,14 +55,6 @@ from ansible_collections.interchain.security.plugins.module_utils.operations.mem
     members_of,
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
-from ansible_collections.interchain.security.plugins.module_utils.place import (
-    BASE_GENESIS,
-    GENESIS,
-    KEY_FILE,
-    NODE_KEY_FILE,
-    Place,
-    look,
-)
 
 HASH = "interchain-security/genesis-hash"
 GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0

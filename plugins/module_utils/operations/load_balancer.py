@@ -13,12 +13,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import (
     FIELD_MANAGER,
     Change,
     Cluster,
     merge_changes,
 )
+from ansible_collections.interchain.security.plugins.module_utils.cluster.managed_fields import applied_by
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
@@ -26,7 +27,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
     checked_validator_name,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.routes import Claim
-from ansible_collections.interchain.security.plugins.module_utils.managed_fields import applied_by
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "validator": {"type": "str", "required": True},

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_validator_name

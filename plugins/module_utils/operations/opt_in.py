@@ -11,6 +11,7 @@ from ansible_collections.interchain.security.plugins.module_utils.chain import t
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import TransactionResult
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import KeyStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     KeyStoreError,
@@ -24,7 +25,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.provider import POWER_REDUCTION
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
-from ansible_collections.interchain.security.plugins.module_utils.key_store import KeyStore
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_key
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages

@@ -13,6 +13,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import (
+    CONSUMER_PREFIX,
+    Document,
+    StateStore,
+    open_state_store,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict
 from ansible_collections.interchain.security.plugins.module_utils.ics import memory, policy
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
@@ -22,12 +28,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.policy import Action, Decision, Facts, Policy
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, decision_facts, state
-from ansible_collections.interchain.security.plugins.module_utils.state_store import (
-    CONSUMER_PREFIX,
-    Document,
-    StateStore,
-    open_state_store,
-)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_account import mnemonic_of
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_look import newest_pod
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import (
     DOCUMENT as CURSOR,
@@ -25,9 +28,6 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     ccv_channel_info,
     connection,
 )
-from ansible_collections.interchain.security.plugins.module_utils.relayer_account import mnemonic_of
-from ansible_collections.interchain.security.plugins.module_utils.relayer_look import newest_pod
-from ansible_collections.interchain.security.plugins.module_utils.state_store import CONSUMER_PREFIX
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **ccv_channel_info.ARGUMENT_SPEC,

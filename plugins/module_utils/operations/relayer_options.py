@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_account import Question
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.hermes_config import gas_price
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import checked_validator_name
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
-from ansible_collections.interchain.security.plugins.module_utils.relayer_account import Question
 
 RELAYER_OPTIONS: dict[str, Any] = {
     **connection.PROVIDER_OPTIONS,

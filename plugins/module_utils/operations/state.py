@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.state_store import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import (
     CONSUMER_PREFIX,
     StateStore,
     open_state_store,
 )
+from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 
 STATE_OPTIONS: dict[str, Any] = {
     "state_directory": {"type": "path"},

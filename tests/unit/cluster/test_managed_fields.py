@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.managed_fields import applied_by
+from ansible_collections.interchain.security.plugins.module_utils.cluster.managed_fields import applied_by
 
 
 def service(fields: dict[str, Any], **entry: Any) -> dict[str, Any]:

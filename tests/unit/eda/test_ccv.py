@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
 from ansible_collections.interchain.security.extensions.eda.plugins.event_source import ccv
-from ansible_collections.interchain.security.plugins.module_utils import state_store
+from ansible_collections.interchain.security.plugins.module_utils.cluster import state_store
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     HeightInFuture,
@@ -53,7 +54,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.events imp
 from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Block, Change, Kind
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import event_receipt
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore
 from tests.unit.eda.fake_node import UNBONDING, Entry, FakeChain, FakeNode, RandomFaults, State
 
 URL = "http://127.0.0.1:1"

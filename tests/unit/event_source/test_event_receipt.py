@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import Document, FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     event_receipt,
     event_receipt_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
-from ansible_collections.interchain.security.plugins.module_utils.state_store import Document, FileStateStore
 
 UUID = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c10"
 OTHER = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c11"

@@ -13,8 +13,8 @@ import kubernetes
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.interchain.security.plugins.module_utils import key_store
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
+from ansible_collections.interchain.security.plugins.module_utils.cluster import key_store
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.keyring import armor
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, key, key_info

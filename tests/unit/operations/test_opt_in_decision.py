@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import Document, FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in_decision
-from ansible_collections.interchain.security.plugins.module_utils.state_store import Document, FileStateStore
 
 
 def test_a_place_counts_until_its_own_document_tells_more() -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import (
+    FileStateStore,
+    open_state_store,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, StateConflict, StateError
-from ansible_collections.interchain.security.plugins.module_utils.state_store import FileStateStore, open_state_store
 
 
 @pytest.fixture

@@ -23,12 +23,15 @@ import aiohttp  # noqa: F401  pylint: disable=unused-import
 import httpx  # noqa: F401  pylint: disable=unused-import
 import websockets  # noqa: F401  pylint: disable=unused-import
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import (
+    StateStore,
+    open_state_store,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.event_source.arguments import Arguments
 from ansible_collections.interchain.security.plugins.module_utils.event_source.deliveries import Queue
 from ansible_collections.interchain.security.plugins.module_utils.event_source.source import Source
 from ansible_collections.interchain.security.plugins.module_utils.event_source.telemetry import Telemetry, serve
-from ansible_collections.interchain.security.plugins.module_utils.state_store import StateStore, open_state_store
 
 DOCUMENTATION = r"""
 ---

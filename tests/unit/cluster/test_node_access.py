@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils import node_access
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_access
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 
 Ask = Callable[[bytes], dict[str, Any]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 
 NAME, KIND, API_VERSION = "sweep", "Lease", "coordination.k8s.io/v1"
 LONGEST = timedelta(seconds=60)  # who holds it for longer was killed

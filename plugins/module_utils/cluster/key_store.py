@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ansible_collections.interchain.security.plugins.module_utils import secret_file
+from ansible_collections.interchain.security.plugins.module_utils.cluster.kubeconfig import access
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access
 
 try:
     import kubernetes

@@ -9,10 +9,10 @@ import base64
 import hashlib
 import time
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import Sighting
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess
 
 COMMITS = 20
 POLL_SECONDS = 1.0

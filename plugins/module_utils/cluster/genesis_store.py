@@ -13,7 +13,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis
 

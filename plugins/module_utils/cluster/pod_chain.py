@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import Exchange, NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     ClusterError,
     NodeSilent,
 )
-from ansible_collections.interchain.security.plugins.module_utils.node_access import Exchange, NodeAccess
 
 
 class PodChain(NodeRpc):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils import node_look
+from ansible_collections.interchain.security.plugins.module_utils.cluster import node_look
 
 OWN = "OWN"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.interchain.security.plugins.module_utils.key_store import Secret
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import Secret
+from ansible_collections.interchain.security.plugins.module_utils.cluster.kubeconfig import (
     access,
     chosen_kubeconfig,
     runs_in_pod,
 )
-from ansible_collections.interchain.security.plugins.module_utils.state_store import open_state_store
+from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import open_state_store
 
 VARIABLES = (
     "K8S_AUTH_KUBECONFIG",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, decoded
 from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import from_key_file
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL, consumer_namespace

@@ -14,7 +14,15 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.chain import ibc
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import pod_of
+from ansible_collections.interchain.security.plugins.module_utils.cluster.pod_chain import chain_of
+from ansible_collections.interchain.security.plugins.module_utils.cluster.relayer_account import (
+    Question,
+    account_of,
+    consumer_wallets,
+    provider_wallet,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ChainUnreachable,
     ClusterError,
@@ -39,15 +47,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.relaying i
     Relaying,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
-from ansible_collections.interchain.security.plugins.module_utils.node_look import pod_of
 from ansible_collections.interchain.security.plugins.module_utils.operations.membership import members_of
-from ansible_collections.interchain.security.plugins.module_utils.pod_chain import chain_of
-from ansible_collections.interchain.security.plugins.module_utils.relayer_account import (
-    Question,
-    account_of,
-    consumer_wallets,
-    provider_wallet,
-)
 
 DEPLOYMENT = "hermes"
 SETTINGS_MARK = "interchain-security/relayer-settings"

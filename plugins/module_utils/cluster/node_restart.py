@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import ANSWER_SECONDS, NodeAccess
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import OLDEST_BLOCK
-from ansible_collections.interchain.security.plugins.module_utils.node_access import ANSWER_SECONDS, NodeAccess
 
 POD = "node-0"
 POLL_SECONDS = 1.0

@@ -12,13 +12,13 @@ from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.ask_all import ask_all
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import NodeAccess, Rpc
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent, QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics import routes
 from ansible_collections.interchain.security.plugins.module_utils.ics.duty import PROMOTED
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import Pod, Seen
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
-from ansible_collections.interchain.security.plugins.module_utils.node_access import NodeAccess, Rpc
 
 HOME = "/home"
 SIGNED = 2  # BlockIDFlagCommit: the validator signed this very block

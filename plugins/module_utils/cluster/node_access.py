@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, NodeSilent
 
 with suppress(ImportError):  # a module reports it through missing_required_lib

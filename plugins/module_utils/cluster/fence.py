@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Change, Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import fence_name
 
 KIND, API_VERSION = "Lease", "coordination.k8s.io/v1"

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.kubeconfig import access
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access
 
 with suppress(ImportError):  # a module reports it through missing_required_lib
     import kubernetes

@@ -11,7 +11,8 @@ from ansible_collections.interchain.security.plugins.module_utils.chain import a
 from ansible_collections.interchain.security.plugins.module_utils.chain.account_key import AccountKey
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import NodeRpc
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer, Wanted
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import SETTINGS
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis, relaying
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
@@ -19,7 +20,6 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.genesis im
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import consumer_namespace
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import CONSUMER, PROVIDER, Wallet
-from ansible_collections.interchain.security.plugins.module_utils.place import SETTINGS
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 
 SECRET, MNEMONIC = "relayer", "mnemonic"  # in the monitor's namespace

@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster import Cluster
-from ansible_collections.interchain.security.plugins.module_utils.node_access import (
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import (
     ANSWER_SECONDS,
     OWN_RPC_PORT,
     NodeAccess,

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.kubeconfig import access, runs_in_pod
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     InvalidInput,
     StateConflict,
     StateError,
 )
-from ansible_collections.interchain.security.plugins.module_utils.kubeconfig import access, runs_in_pod
 
 try:
     import httpx
