@@ -30,7 +30,8 @@ class Kubectl:
         return done.stdout
 
     def succeeds(self, *arguments: str, stdin: str | None = None) -> bool:
-        return self.answer(*arguments, stdin=stdin).returncode == 0
+        """Ask something that the server answers at once; one that is gone is given up after ten seconds."""
+        return self.answer("--request-timeout=10s", *arguments, stdin=stdin).returncode == 0
 
     def apply(self, manifest: str) -> None:
         self.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
