@@ -8,7 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,20 +177,31 @@ def uid_of(pod: dict[str, Any]) -> str:
     return str(pod["metadata"]["uid"])
 
 
-def hang(world: World, name: str) -> str:
-    """Let a validator's Hermes do nothing any more; return the uid of its pod, empty when none runs. The cluster's processes are this machine's."""
-    uids = [uid_of(pod) for pod in world.pods(name)]
+def processes(uid: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield pid and command of each process of a pod: the cluster's processes are this machine's."""
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            group = (entry / "cgroup").read_text()
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue  # it has ended
-        for uid in uids:
-            if uid in group and command[0] == b"hermes" and b"start" in command:
-                os.kill(int(entry.name), signal.SIGSTOP)
-                return uid
+        with suppress(OSError):  # it has ended
+            if uid in (entry / "cgroup").read_text():
+                yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")
+
+
+def hang(world: World, name: str) -> str:
+    """Let a validator's Hermes do nothing any more; return the uid of its pod, empty when none runs."""
+    for pod in world.pods(name):
+        for pid, command in processes(uid_of(pod)):
+            if command[0] == b"hermes" and b"start" in command:
+                os.kill(pid, signal.SIGSTOP)
+                return uid_of(pod)
     return ""
+
+
+def is_killed(uid: str) -> bool:
+    """Kill all that still runs in a pod; tell whether there was nothing any more."""
+    found = [pid for pid, _command in processes(uid)]
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not found
 
 
 def restarted(world: World, name: str) -> bool:
@@ -268,6 +279,11 @@ def test_faults_are_told_and_disturb_nobody_else(world: World) -> None:
     finally:
         devnet.kubectl("patch", *secret, "--patch", json.dumps({"data": {"mnemonic": right}}))
     world.await_condition("bob", "Wallets", "CanPay")
+    world.wait(
+        "bob's relayer with its own key",
+        lambda: world.relays("bob") and signs_as(world, "bob") == own_account(world, "bob"),
+        120,
+    )
     # Its client expires while the next test runs.
     world.scale(0, *ALL)
 
@@ -277,10 +293,14 @@ def leader_lost(world: World, name: str) -> Iterator[None]:
     """Take a validator's monitor and relayer away at once; the monitor comes back at the end."""
     devnet = world.devnet
     hang(world, name)  # so that it goes no further meanwhile
+    monitor = devnet.get("pod", "monitor-0", f"{name}-monitor")
+    assert monitor is not None
     devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=0")
     now = ("--force", "--grace-period=0")
     devnet.kubectl("delete", "pod", "monitor-0", "--namespace", f"{name}-monitor", *now)
     try:
+        # Its playbooks too: one could make the relayer anew.
+        world.wait(f"{name}'s monitor to end", lambda: is_killed(uid_of(monitor)), 60)
         where = ("--namespace", world.namespace(name))
         devnet.kubectl("delete", "deployment", "hermes", *where, "--ignore-not-found", "--wait=false")
         devnet.kubectl("delete", "replicasets,pods", *where, "--selector=app.kubernetes.io/name=hermes", *now)
@@ -306,10 +326,7 @@ def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> Non
 
     # With the first packet the chain begins to take payments.
     world.deliver("bob")
-    own = {
-        name: account_key.from_mnemonic(devnet.variables(name)["monitor_relayer_mnemonic"], "consumer").account_address
-        for name in SELECTED
-    }
+    own = {name: own_account(world, name) for name in SELECTED}
     for name in SELECTED:
         world.wait(
             f"{name}'s relayer with an account of its own",
@@ -327,7 +344,14 @@ def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> Non
         assert world.deployment(name)["spec"]["replicas"] == 0
 
 
+def own_account(world: World, name: str) -> str:
+    """Return the address on the consumer of a validator's relayer."""
+    mnemonic = world.devnet.variables(name)["monitor_relayer_mnemonic"]
+    return str(account_key.from_mnemonic(mnemonic, "consumer").account_address)
+
+
 def signs_as(world: World, name: str) -> str:
+    """Return the address on the consumer that a validator's relayer was deployed with."""
     marks: dict[str, str] = world.deployment(name)["metadata"]["annotations"]
     return marks[relayer_look.ACCOUNT_MARK]
 

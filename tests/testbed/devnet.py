@@ -102,6 +102,7 @@ class Devnet:
         self.settings = settings
         self.collections = collections
         self.outputs: list[str] = []  # of all playbooks that were run
+        self._relays = True  # whether monitors are deployed with the key of a relayer
         self._rpc_urls: dict[str, str] = {}  # by validator
 
     # -- keys and genesis --------------------------------------------------------------------------------------------------
@@ -301,6 +302,7 @@ class Devnet:
 
     def set_relayers(self, wanted: bool) -> None:
         """Give every monitor the key of its relayer, or take it away: without one, a validator relays nothing for consumers that launch."""
+        self._relays = wanted
         for name in self.powers:
             where = ("secret", "relayer", "--namespace", f"{name}-monitor")
             self.kubectl("delete", *where, "--ignore-not-found")
@@ -474,7 +476,7 @@ class Devnet:
             command += ["-i", str(inventory)]
         if validator is not None:
             command += ["-e", f"@{self.directory / validator}.yml"]
-        command += ["-e", json.dumps(dict(variables))]
+        command += ["-e", json.dumps({"monitor_relayer": self._relays, **variables})]
         process = subprocess.Popen(
             command,
             env={**self.environment(), **(environment or {})},
