@@ -14,6 +14,7 @@ LONGEST_END_TO_END = (
     "test_one_signer",
     "test_health",
     "test_restart",
+    "test_peers",
     "test_late_join",
     "test_late_key",
     "test_policy",  # 280
