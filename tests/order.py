@@ -35,6 +35,7 @@ LONGEST_INTEGRATION = (
     "test_source_faults_fake",
     "test_source_faults_real",
     "test_event_source",  # 60
+    "test_state_sync",
 )
 
 
