@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
@@ -206,17 +205,14 @@ def is_killed(uid: str) -> bool:
 
 def restarted(world: World, name: str) -> bool:
     """Look at a relayer as its monitor does, but with no patience at all; tell whether it was restarted."""
-    options = {
-        "provider_rpc_url": [world.devnet.rpc_url()],
-        "validator": name,
-        "operator_address": world.devnet.variables(name)["interchain_operator_address"],
-        "consumer_id": world.consumer_id,
-        "kubeconfig": str(world.devnet.kubeconfig),
-        "stuck_blocks": 0,
-    }
-    validated = ArgumentSpecValidator(relayer_health.ARGUMENT_SPEC).validate(options)
-    assert not validated.error_messages, validated.error_messages
-    found = relayer_health.run(validated.validated_parameters, False)
+    found = world.devnet.operate(
+        relayer_health,
+        validator=name,
+        operator_address=world.devnet.variables(name)["interchain_operator_address"],
+        consumer_id=world.consumer_id,
+        kubeconfig=str(world.devnet.kubeconfig),
+        stuck_blocks=0,
+    )
     assert not found["problems"]
     return bool(found["relayers"][0]["restarted"])
 

@@ -317,9 +317,9 @@ class Devnet:
     def _as_owner(self, **options: Any) -> dict[str, Any]:
         """Do what the module ``consumer`` does with these options as the consumers' owner; return its result."""
         mnemonic = {"mnemonic_file": str(self.directory / "owner.mnemonic"), "gas_prices": GAS_PRICES}
-        return self._operate(consumer, **mnemonic, **options)
+        return self.operate(consumer, **mnemonic, **options)
 
-    def _operate(self, operation: Any, **options: Any) -> dict[str, Any]:
+    def operate(self, operation: Any, **options: Any) -> dict[str, Any]:
         """Run the operation of a module against the provider chain; TestbedError when it cannot be done."""
         validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(
             {"provider_rpc_url": [self.rpc_url()], **options}
@@ -396,12 +396,12 @@ class Devnet:
 
     def consumers(self) -> list[dict[str, Any]]:
         """Return all consumers as the module consumer_info gives them."""
-        found: list[dict[str, Any]] = self._operate(consumer_info)["consumers"]
+        found: list[dict[str, Any]] = self.operate(consumer_info)["consumers"]
         return found
 
     def consumer(self, consumer_id: str) -> dict[str, Any]:
         """Return one consumer."""
-        found: list[dict[str, Any]] = self._operate(consumer_info, consumer_id=consumer_id)["consumers"]
+        found: list[dict[str, Any]] = self.operate(consumer_info, consumer_id=consumer_id)["consumers"]
         return found[0]
 
     def opt_in_count(self, consumer_id: str) -> dict[str, int]:
