@@ -306,38 +306,37 @@ def leader_lost(world: World, name: str) -> Iterator[None]:
         devnet.kubectl("scale", "statefulset", "monitor", "--namespace", f"{name}-monitor", "--replicas=1")
 
 
-def test_who_comes_next_finishes_what_the_first_one_began(devnet: Devnet) -> None:
-    """On a chain shared with the monitor ics-operator, where all begin with the account that everybody has the key of."""
-    world = World(devnet, "handshake-1", SELECTED, binary_hash=SHARED_BINARY)
-    world.await_step(Step.AWAIT_CONNECTION, 120)
+@pytest.fixture(scope="module")
+def shared(devnet: Devnet) -> World:
+    """A consumer shared with the monitor ics-operator, where all begin with the account that everybody has the key of."""
+    return World(devnet, "handshake-1", SELECTED, binary_hash=SHARED_BINARY)
+
+
+def test_who_comes_next_finishes_what_the_first_one_began(shared: World) -> None:
+    shared.await_step(Step.AWAIT_CONNECTION, 120)
     with ExitStack() as until_open:
-        with leader_lost(world, "alice"):
-            assert world.channel().step in (Step.AWAIT_CONNECTION, Step.BEGIN_CHANNEL)
-            world.await_step(Step.AWAIT_CHANNEL, 300)
-            until_open.enter_context(leader_lost(world, "bob"))
-            assert world.deployment("alice") == {}
-            assert world.channel().step is Step.AWAIT_CHANNEL
-        world.await_step(Step.OPEN, 300)
-    assert len(open_channels(world.sight())) == 1
+        with leader_lost(shared, "alice"):
+            assert shared.channel().step in (Step.AWAIT_CONNECTION, Step.BEGIN_CHANNEL)
+            shared.await_step(Step.AWAIT_CHANNEL, 300)
+            until_open.enter_context(leader_lost(shared, "bob"))
+            assert shared.deployment("alice") == {}
+            assert shared.channel().step is Step.AWAIT_CHANNEL
+        shared.await_step(Step.OPEN, 300)
+    assert len(open_channels(shared.sight())) == 1
 
     # With the first packet the chain begins to take payments.
-    world.deliver("bob")
-    own = {name: own_account(world, name) for name in SELECTED}
+    shared.deliver("bob")
+    own = {name: own_account(shared, name) for name in SELECTED}
     for name in SELECTED:
-        world.wait(
+        shared.wait(
             f"{name}'s relayer with an account of its own",
-            lambda name=name: world.relays(name) and signs_as(world, name) == own[name],  # type: ignore[misc]
+            lambda name=name: shared.relays(name) and signs_as(shared, name) == own[name],  # type: ignore[misc]
             180,
         )
-    spent = world.chain.account(ICS_OPERATOR_ACCOUNT)[1]
-    world.deliver("bob")
-    assert world.chain.account(ICS_OPERATOR_ACCOUNT)[1] == spent
-    assert sum(world.chain.account(address)[1] for address in own.values()) > 0
-
-    devnet.remove_consumer(world.consumer_id)
-    for name in SELECTED:
-        world.wait(f"{name}'s relayer to stop with the consumer", lambda name=name: not world.pods(name), 120)  # type: ignore[misc]
-        assert world.deployment(name)["spec"]["replicas"] == 0
+    spent = shared.chain.account(ICS_OPERATOR_ACCOUNT)[1]
+    shared.deliver("bob")
+    assert shared.chain.account(ICS_OPERATOR_ACCOUNT)[1] == spent
+    assert sum(shared.chain.account(address)[1] for address in own.values()) > 0
 
 
 def own_account(world: World, name: str) -> str:
@@ -352,11 +351,30 @@ def signs_as(world: World, name: str) -> str:
     return marks[relayer_look.ACCOUNT_MARK]
 
 
-def test_an_expired_client_is_told_without_a_crash_loop(world: World) -> None:
+def test_an_expired_client_is_told_without_a_crash_loop_and_the_other_consumer_goes_on(
+    world: World, shared: World
+) -> None:
+    """One validator relays both: what its relayer for the one cannot do must not reach the one for the other."""
     world.scale(0, *ALL)
+    shared.scale(0, "bob")
     client = world.sight().consumer_client
     world.wait("the client to expire", lambda: light_client(world.chain, client).status == "Expired", 200)
     world.scale(1, "alice")
     world.await_condition("alice", "Clients", "Expired")
     assert world.conditions("alice")["Channel"] == "Open"
-    assert world.restarts("alice") == 0
+
+    (pod,) = shared.pods("alice")
+    received = world.packets().received
+    shared.deliver("alice")  # she is a validator of both
+    assert world.packets().received == received
+    shared.await_condition("alice", "Clients", "Active")
+    assert shared.conditions("alice")["Channel"] == "Open"
+    assert [uid_of(entry) for entry in shared.pods("alice")] == [uid_of(pod)]
+    assert [each.restarts("alice") for each in (world, shared)] == [0, 0]
+
+
+def test_a_relayer_stops_with_its_consumer(shared: World) -> None:
+    shared.devnet.remove_consumer(shared.consumer_id)
+    for name in SELECTED:
+        shared.wait(f"{name}'s relayer to stop with the consumer", lambda name=name: not shared.pods(name), 120)  # type: ignore[misc]
+        assert shared.deployment(name)["spec"]["replicas"] == 0
