@@ -74,7 +74,7 @@ def create_hostile(devnet: Devnet) -> str:
         **HOSTILE,
         "provider_rpc_url": [devnet.rpc_url()],
         "mnemonic_file": str(devnet.directory / "owner.mnemonic"),
-        "spawn_time": "+30s",
+        "spawn_time": "+3600s",
     }
     validated = ArgumentSpecValidator(consumer_operation.ARGUMENT_SPEC).validate(parameters)
     assert not validated.error_messages
@@ -166,15 +166,15 @@ def test_a_removed_consumer_stops_and_keeps_its_data(devnet: Devnet, seen: dict[
 
 def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: dict[str, str]) -> None:
     """Meanwhile one monitor is killed between opt-in and launch, and a provider node is restarted."""
-    consumer_id = seen["again"] = devnet.create_consumer(CHAIN_ID, spawn_in=45, allow_duplicate=True)
+    consumer_id = seen["again"] = devnet.create_consumer(CHAIN_ID, spawn_in=3600, allow_duplicate=True)
     assert consumer_id != seen["life"]
-    members = sorted(operator(devnet, name) for name in MEMBERS)
-    devnet.wait("opt-ins", lambda: devnet.consumer(consumer_id)["opted_in"] == members, 60, "make logs")
+    devnet.await_members(consumer_id, MEMBERS)
+    devnet.set_spawn_time(consumer_id, 15)
     kill_monitor(devnet, "alice")
     devnet.kubectl("delete", "pod", "node-0", "--namespace", "bob-provider", "--wait=false")
     wait_launched(devnet, consumer_id, 180)
     wait_height(devnet, consumer_id, 3)
-    assert devnet.opt_in_count(consumer_id) == dict.fromkeys(members, 1)
+    assert devnet.opt_in_count(consumer_id) == dict.fromkeys((operator(devnet, name) for name in MEMBERS), 1)
     assert len(genesis_hashes(devnet, consumer_id)) == 1
     volumes = set()
     for part in ("life", "again"):
@@ -210,6 +210,8 @@ def test_a_deleted_consumer_is_gone_but_its_key(devnet: Devnet, seen: dict[str, 
 def test_injections_are_data(devnet: Devnet, seen: dict[str, str]) -> None:
     """The hostile consumer launches; meanwhile a monitor is killed during the deployment."""
     consumer_id = seen["hostile"] = create_hostile(devnet)
+    devnet.await_members(consumer_id, MEMBERS)
+    devnet.set_spawn_time(consumer_id, 15)
     wait_launched(devnet, consumer_id)
     kill_monitor(devnet, "bob")
     wait_height(devnet, consumer_id, 3)

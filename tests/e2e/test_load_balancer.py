@@ -143,7 +143,9 @@ class Mesh:
 
 @pytest.fixture(scope="module")
 def mesh(devnet: Devnet) -> Iterator[Mesh]:
-    consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=45)
+    consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
+    devnet.await_members(consumer_id, MEMBERS)
+    devnet.set_spawn_time(consumer_id, 10)
     for name in MEMBERS:
         devnet.wait(
             f"height 2 of {name}'s node",

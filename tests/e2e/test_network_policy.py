@@ -65,7 +65,9 @@ else:
 @pytest.fixture(scope="module")
 def consumer_id(devnet: Devnet) -> str:
     """A consumer of which alice runs a node."""
-    made = devnet.create_consumer("policy-1", spawn_in=45)
+    made = devnet.create_consumer("policy-1", spawn_in=3600)
+    devnet.await_members(made, ("alice", "bob"))
+    devnet.set_spawn_time(made, 10)
     devnet.wait("the first block", lambda: devnet.node_height("alice", made) > 0, 240, "make logs")
     return made
 
