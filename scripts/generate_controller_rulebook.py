@@ -24,7 +24,12 @@ HEADER = """---
 # For the EDA controller: it runs no playbook, but launches the job templates that the role awx makes, named "<job_template_prefix> <playbook>".
 """
 # Credentials of the controller hand these over; on the command line the pod's service account and the URL do.
-MORE_OPTIONS = ("kubeconfig", "username", "password")
+MORE_OPTIONS = {
+    # The controller writes the file, and ansible-rulebook alone knows where: no variable of a credential can name it.
+    "kubeconfig": "{{ (eda | default({'filename': {}})).filename.kubeconfig | default('') }}",
+    "username": "{{ username | default('') }}",
+    "password": "{{ password | default('') }}",
+}
 COLLECTION = "interchain.security."
 
 
@@ -33,9 +38,7 @@ def controller_rulebook(rulebook: list[dict[str, Any]]) -> list[dict[str, Any]]:
     made = copy.deepcopy(rulebook)
     for ruleset in made:
         for source in ruleset["sources"]:
-            source["interchain.security.ccv"] |= {
-                option: f"{{{{ {option} | default('') }}}}" for option in MORE_OPTIONS
-            }
+            source["interchain.security.ccv"] |= MORE_OPTIONS
         for rule in ruleset["rules"]:
             rule["actions"] = [
                 {"run_job_template": _job_template(action["run_playbook"])} for action in rule["actions"]

@@ -10,9 +10,13 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import jinja2
+import pytest
 import yaml
 from ansible_rulebook import rules_parser
+from ansible_rulebook.util import substitute_variables
 from ansible_rulebook.validators import Validate
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.interchain.security.plugins.module_utils.event_source.arguments import Arguments
 
@@ -30,6 +34,11 @@ def script() -> Any:
 
 RULEBOOK = yaml.safe_load(script().GENERATED.read_text())
 LISTED = yaml.safe_load(script().LIST_OF_RULES.read_text())
+TYPES = {
+    file.stem: yaml.safe_load(file.read_text())
+    for file in sorted((ROOT / "extensions/eda/credential_types").glob("*.yml"))
+}
+ENVIRONMENT = NativeEnvironment(undefined=jinja2.StrictUndefined)
 
 
 def test_it_is_freshly_made() -> None:
@@ -65,9 +74,39 @@ def test_the_source_knows_every_option() -> None:
 
 def test_the_credential_types_fill_what_the_rulebook_reads() -> None:
     text = script().GENERATED.read_text()
-    for file in sorted((ROOT / "extensions/eda/credential_types").glob("*.yml")):
-        credential_type = yaml.safe_load(file.read_text())
+    for credential_type in TYPES.values():
         inputs = {field["id"] for field in credential_type["inputs"]["fields"]}
         assert set(credential_type["inputs"]["required"]) <= inputs
         for variable in credential_type["injectors"]["extra_vars"]:
-            assert f"{{{{ {variable} " in text, f"{file.name}: {variable}"
+            assert f"{{{{ {variable} " in text, f"{credential_type['name']}: {variable}"
+        for file in credential_type["injectors"].get("file", {}):
+            assert f".filename.{file.removeprefix('template.')} " in text
+
+
+def test_a_credential_that_holds_no_more_than_it_must_can_be_used() -> None:
+    """The controller renders with what a credential holds and nothing else: no other input, and no name of a file."""
+    for credential_type in TYPES.values():
+        held = dict.fromkeys(credential_type["inputs"]["required"], "x")
+        for template in (
+            *credential_type["injectors"]["extra_vars"].values(),
+            *credential_type["injectors"].get("file", {}).values(),
+        ):
+            assert isinstance(ENVIRONMENT.from_string(template).render(held), str), template
+
+
+@pytest.mark.parametrize(
+    ("variables", "kubeconfig"),
+    [
+        ({"eda": {"filename": {"kubeconfig": "/tmp/written"}}}, "/tmp/written"),
+        ({"eda": {"filename": {}}}, None),
+        ({}, None),
+    ],
+)
+def test_the_source_is_told_of_the_file_that_the_controller_writes(
+    variables: dict[str, Any], kubeconfig: str | None
+) -> None:
+    (source,) = RULEBOOK[0]["sources"]
+    given = {"provider_rpc_url": "http://node:26657", "provider_chain_id": "provider-1", **variables}
+    arguments = Arguments.from_args(substitute_variables(source["interchain.security.ccv"], given))
+    assert arguments.kubeconfig == kubeconfig
+    assert arguments.username is None
