@@ -25,6 +25,7 @@ LONGEST_INTEGRATION = (
     "test_cut_anywhere",  # 320
     "test_storm",
     "test_monitor_kill",
+    "test_eda_setup",
     "test_awx",
     "test_consumer_health",
     "test_consumer_node",
