@@ -290,7 +290,7 @@ def test_rules_that_do_not_run_are_told(finished: EdaController) -> None:
     finished.named("activations", "alice monitor").update(status="failed", status_message="the image cannot be pulled")
     with serving(finished) as url:
         told = said(set_up(url))
-    assert "The activation alice monitor does not run, it is failed . the image cannot be pulled" in told
+    assert "The activation alice monitor does not run, it is failed. the image cannot be pulled" in told
 
 
 def test_a_credential_type_that_is_in_use_is_left_and_the_reason_told(finished: EdaController) -> None:
