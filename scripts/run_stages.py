@@ -203,6 +203,7 @@ def build(stage: Stage) -> None:
     (archive,) = output.glob("interchain-security-*.tar.gz")
     stage.run("collection install", *galaxy, "install", "--offline", "--no-deps", "-p", installed, archive)
     stage.run("collection verify", *galaxy, "verify", "--offline", "interchain.security")
+    stage.run("galaxy-importer", *galaxy[:2], "python", ROOT / "scripts/galaxy_import.py", archive)
     run_pytest(stage, "tests/build")
 
 
