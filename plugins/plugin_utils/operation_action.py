@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -36,7 +39,21 @@ class OperationAction(ActionBase):
                 "failed": True,
                 "msg": "; ".join(validated.error_messages),
             }
-        outcome = execute(self.operation, validated.validated_parameters, self._task.check_mode)
+        with self._environment():
+            outcome = execute(self.operation, validated.validated_parameters, self._task.check_mode)
         if not self._task.diff:
             outcome.pop("diff", None)
         return {**result, **outcome}
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        """Set what the task's keyword ``environment`` says, as a module would find it."""
+        given: dict[str, str] = {}
+        self._compute_environment_string(given)
+        before = dict(os.environ)
+        os.environ.update({name: str(value) for name, value in given.items()})
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

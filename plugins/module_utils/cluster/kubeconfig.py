@@ -14,6 +14,11 @@ def chosen_kubeconfig(given: str | None) -> str | None:
     return given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or None
 
 
+def chosen_context() -> str | None:
+    """Return the context of the kubeconfig that is used; None: its current one."""
+    return os.environ.get("K8S_AUTH_CONTEXT") or None
+
+
 def has_token(given: str | None) -> bool:
     """Return whether the access is the bearer token that AWX's credential for Kubernetes puts into the environment."""
     return not given and bool(os.environ.get("K8S_AUTH_HOST") and os.environ.get("K8S_AUTH_API_KEY"))
@@ -21,7 +26,8 @@ def has_token(given: str | None) -> bool:
 
 def runs_in_pod(given: str | None) -> bool:
     """Return whether the access is that of the pod's service account."""
-    return not has_token(given) and chosen_kubeconfig(given) is None and "KUBERNETES_SERVICE_HOST" in os.environ
+    chosen = has_token(given) or chosen_kubeconfig(given) or chosen_context()
+    return not chosen and "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 def access(given: str | None) -> Any:
@@ -40,5 +46,5 @@ def access(given: str | None) -> Any:
     elif runs_in_pod(given):
         kubernetes.config.load_incluster_config(client_configuration=configuration)
     else:
-        kubernetes.config.load_kube_config(chosen_kubeconfig(given), client_configuration=configuration)
+        kubernetes.config.load_kube_config(chosen_kubeconfig(given), chosen_context(), configuration)
     return configuration

@@ -28,6 +28,7 @@ VARIABLES = (
     "K8S_AUTH_API_KEY",
     "K8S_AUTH_VERIFY_SSL",
     "K8S_AUTH_SSL_CA_CERT",
+    "K8S_AUTH_CONTEXT",
 )
 
 
@@ -47,6 +48,7 @@ VARIABLES = (
             False,
         ),
         (None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "K8S_AUTH_HOST": "https://a"}, None, True),
+        (None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "K8S_AUTH_CONTEXT": "b"}, None, False),
         (None, {}, None, False),
     ],
 )
@@ -81,6 +83,21 @@ def test_the_token_of_a_credential(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("K8S_AUTH_VERIFY_SSL", "False")
     monkeypatch.delenv("K8S_AUTH_SSL_CA_CERT")
     assert (access(None).verify_ssl, access(None).ssl_ca_cert) == (False, None)
+
+
+@pytest.mark.parametrize(("context", "host"), [("", "https://a"), ("b", "https://b")])
+def test_the_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, context: str, host: str) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    content = {
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}"}} for name in "ab"],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "x"}} for name in "ab"],
+        "users": [{"name": "x", "user": {}}],
+        "current-context": "a",
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(content))
+    monkeypatch.setenv("K8S_AUTH_CONTEXT", context)
+    assert access(str(tmp_path / "kubeconfig")).host == host
 
 
 class Empty(BaseHTTPRequestHandler):
