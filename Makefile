@@ -9,8 +9,10 @@ export ALLOW_DUPLICATE CHAIN_ID CONSUMER_DESCRIPTION CONSUMER_ID CONSUMER_IDS CO
 export ENDPOINT_P2P KEY_PARAMETERS LEFTOVER_IDS REMOVE_EXPIRED_KEYS VALIDATOR
 
 CONFIG ?= config.yaml
+CORE ?= 2.20
+PYTHON ?= python3.12
 
-.PHONY: help setup config-check quick-start test lint unit molecule bench testbed testbed-down status hermes-status logs \
+.PHONY: help setup config-check quick-start test lint check-core unit molecule bench testbed testbed-down status hermes-status logs \
 	list-consumers show-consumer create-consumer update-consumer-parameters remove-consumer opt-in opt-out assign-key keys register-endpoint \
 	check-consumers repair-consumer update-consumer validator-endpoints check-endpoint-sync remove-leftovers clean
 
@@ -33,6 +35,9 @@ test: setup ## Run all tests: lint, sanity, build, unit, integration, e2e, molec
 
 lint: setup ## Run the linters and the type checker only
 	@scripts/test lint
+
+check-core: setup ## Run sanity, unit and build tests with another ansible-core (CORE=2.20 PYTHON=python3.12)
+	@.venv/bin/python scripts/check_core.py "$(CORE)" "$(PYTHON)"
 
 unit: setup ## Run the unit tests only
 	@scripts/test unit

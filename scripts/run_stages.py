@@ -167,28 +167,28 @@ def lint(stage: Stage) -> None:
     stage.run("antsibull-changelog", "antsibull-changelog", "lint")
 
 
-def sanity(stage: Stage) -> None:
-    """ansible-test sanity, which wants a real collection folder, for the Python of the set-up."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+def copy_for_sanity(target: Path) -> Path:
+    """Make what ansible-test sanity wants, and return it: a real collection folder that is a repository."""
     get_pip = Path.home() / ".ansible/test/cache/get_pip_24_2.py"
     if not get_pip.exists():
         get_pip.parent.mkdir(parents=True, exist_ok=True)
         get_pip.write_text(GET_PIP, encoding="utf-8")
-    copy = copy_sources(BUILD / "sanity")
+    copy = copy_sources(target)
     # A repository of its own, so that ansible-test does not find the checkout's, which ignores this folder.
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
     subprocess.run(["git", "add", "--all"], cwd=copy, check=True)
-    stage.run(
-        "ansible-test sanity",
-        "ansible-test",
-        "sanity",
-        "--python",
-        version,
-        "--requirements",
-        "--color",
-        "no",
-        cwd=copy,
-    )
+    return copy
+
+
+def sanity_command(python: str) -> tuple[str, ...]:
+    """Return the command for one version of Python, such as 3.11."""
+    return ("ansible-test", "sanity", "--python", python, "--requirements", "--color", "no")
+
+
+def sanity(stage: Stage) -> None:
+    """ansible-test sanity for the Python of the set-up."""
+    command = sanity_command(f"{sys.version_info.major}.{sys.version_info.minor}")
+    stage.run("ansible-test sanity", *command, cwd=copy_for_sanity(BUILD / "sanity"))
 
 
 def build(stage: Stage) -> None:
