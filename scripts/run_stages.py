@@ -45,6 +45,7 @@ subprocess.check_call([sys.executable, "-m", "ensurepip", "--upgrade"])
 wanted = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
 subprocess.check_call([sys.executable, "-m", "pip", "install", "--upgrade", *wanted])
 '''
+GET_PIP_VERSIONS = ("24_2", "25_2")  # of ansible-core 2.19 and 2.20
 
 
 # They compare the whole host before and after, so nothing else may run beside them.
@@ -169,10 +170,11 @@ def lint(stage: Stage) -> None:
 
 def copy_for_sanity(target: Path) -> Path:
     """Make what ansible-test sanity wants, and return it: a real collection folder that is a repository."""
-    get_pip = Path.home() / ".ansible/test/cache/get_pip_24_2.py"
-    if not get_pip.exists():
-        get_pip.parent.mkdir(parents=True, exist_ok=True)
-        get_pip.write_text(GET_PIP, encoding="utf-8")
+    for version in GET_PIP_VERSIONS:
+        get_pip = Path.home() / f".ansible/test/cache/get_pip_{version}.py"
+        if not get_pip.exists():
+            get_pip.parent.mkdir(parents=True, exist_ok=True)
+            get_pip.write_text(GET_PIP, encoding="utf-8")
     copy = copy_sources(target)
     # A repository of its own, so that ansible-test does not find the checkout's, which ignores this folder.
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
