@@ -273,7 +273,7 @@ def molecule(stage: Stage) -> None:
 STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "lint": (lint, 300),
     "sanity": (sanity, 350),
-    "build": (build, 100),
+    "build": (build, 150),
     "unit": (unit, 240),
     "testbed": (testbed, 1900),
     "integration": (integration, 1300),
