@@ -43,7 +43,8 @@ def main(core: str, python: str) -> int:
     )
     failed = 0
     for command, folder in commands:
-        failed += subprocess.run([programs / command[0], *command[1:]], cwd=folder, env=environment).returncode != 0
+        done = subprocess.run([programs / command[0], *command[1:]], cwd=folder, env=environment, check=False)
+        failed += done.returncode != 0
     return failed
 
 
