@@ -119,6 +119,25 @@ def test_a_node_whose_peers_are_right_costs_no_write(
     assert place.versions(consumer_id) == before
 
 
+@pytest.mark.timeout(300)
+def test_check_mode_tells_what_an_update_would_do(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> None:
+    """Of a pod that is not ready: the settings of one that is are read within it, which takes a real kubelet."""
+    kubelet.tell(ready=False)
+    before, pod = place.versions(consumer_id), kubelet.pod
+
+    def told(**variables: Any) -> str:
+        done = place.playbook("update_consumer", check=True, consumer_ids=consumer_id, **variables)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return " ".join(done.stdout.split())
+
+    about = f"The node of consumer {consumer_id}"
+    assert f"{about} needs no restart" in told()
+    other = {"base_genesis": {"file": str(place.base_genesis)}, "config": {"p2p": {"max_num_inbound_peers": 7}}}
+    assert f"{about} would be restarted: other settings or another pod" in told(interchain_catalogue=[other])
+    assert (place.versions(consumer_id), kubelet.pod) == (before, pod)
+    kubelet.tell(ready=True)
+
+
 def test_a_validator_that_has_gone_is_taken_out_and_nothing_else_changes(
     place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
 ) -> None:
