@@ -7,7 +7,6 @@ staged, and plain processes with everything prepared.
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 import subprocess
@@ -17,12 +16,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer, consumer_genesis, opt_in
 from tests.testbed import cluster
 from tests.testbed.devnet import Devnet
 from tests.testbed.errors import TestbedError
@@ -44,16 +41,6 @@ def poll(what: str, condition: Callable[[], bool]) -> float:
     return time.monotonic()
 
 
-def operation(name: str, **parameters: Any) -> dict[str, Any]:
-    """Call what a module calls."""
-    found = importlib.import_module(f"ansible_collections.interchain.security.plugins.module_utils.operations.{name}")
-    validated = ArgumentSpecValidator(found.ARGUMENT_SPEC).validate(parameters)
-    if validated.error_messages:
-        raise TestbedError("; ".join(validated.error_messages))
-    result: dict[str, Any] = found.run(validated.validated_parameters, False)
-    return result
-
-
 def launch_readable(devnet: Devnet, consumer_id: str) -> float:
     """Return the moment at which the provider first says that the consumer is launched."""
     client = ProviderClient([devnet.rpc_url()])
@@ -61,9 +48,8 @@ def launch_readable(devnet: Devnet, consumer_id: str) -> float:
 
 
 def create(devnet: Devnet, chain_id: str, spawn_in: int) -> str:
-    created = operation(
-        "consumer",
-        provider_rpc_url=[devnet.rpc_url()],
+    created = devnet.operate(
+        consumer,
         mnemonic_file=str(devnet.directory / "owner.mnemonic"),
         chain_id=chain_id,
         spawn_time=f"+{spawn_in}s",
@@ -80,7 +66,6 @@ def first_block(devnet: Devnet, url: str) -> bool:
 
 def with_processes(devnet: Devnet, folder: Path) -> float:
     """Launch a consumer with plain processes, everything prepared; return the seconds to the first block."""
-    url = devnet.rpc_url()
     consumer_id = create(devnet, f"plain-{int(time.time())}", 20)
     homes = {name: folder / name for name in MEMBERS}
     program = str(CHAIN.ensure() / "interchain-security-cd")
@@ -89,9 +74,8 @@ def with_processes(devnet: Devnet, folder: Path) -> float:
             [program, "init", "base", "--chain-id", "base", "--home", str(home)], check=True, capture_output=True
         )
         key = folder / f"{name}.json"
-        operation(
-            "opt_in",
-            provider_rpc_url=[url],
+        devnet.operate(
+            opt_in,
             mnemonic_file=str(devnet.directory / f"{name}.mnemonic"),
             consumer_id=consumer_id,
             key_file=str(key),
@@ -102,9 +86,7 @@ def with_processes(devnet: Devnet, folder: Path) -> float:
         [program, "comet", "show-node-id", "--home", str(homes["alice"])], check=True, capture_output=True, text=True
     )
     started = launch_readable(devnet, consumer_id)
-    genesis = operation("consumer_genesis", provider_rpc_url=[url], consumer_id=consumer_id, base_genesis=base)[
-        "genesis"
-    ]
+    genesis = devnet.operate(consumer_genesis, consumer_id=consumer_id, base_genesis=base)["genesis"]
     running = []
     try:
         for number, home in enumerate(homes.values()):
@@ -157,9 +139,8 @@ def unstaged(devnet: Devnet) -> tuple[float, float]:
     """Launch a consumer of which nothing is staged, by the playbook of the launch, as after a monitor that was down."""
     consumer_id = create(devnet, f"unstaged-{int(time.time())}", 20)
     for name in MEMBERS:
-        operation(
-            "opt_in",
-            provider_rpc_url=[devnet.rpc_url()],
+        devnet.operate(
+            opt_in,
             mnemonic_file=str(devnet.directory / f"{name}.mnemonic"),
             consumer_id=consumer_id,
             key_namespace=f"{name}-monitor",

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.operations import opt_in
@@ -25,15 +24,12 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     made = devnet.create_consumer("latekey-1", spawn_in=3600)
     devnet.await_members(made, ("alice", "bob"))
     with devnet.monitor_away("charlie"):
-        params = {
-            "provider_rpc_url": [devnet.rpc_url()],
-            "mnemonic_file": str(devnet.directory / "charlie.mnemonic"),
-            "consumer_id": made,
-            "key_source": "none",
-        }
-        validated = ArgumentSpecValidator(opt_in.ARGUMENT_SPEC).validate(params)
-        assert not validated.error_messages, validated.error_messages
-        opt_in.run(validated.validated_parameters, False)
+        devnet.operate(
+            opt_in,
+            mnemonic_file=str(devnet.directory / "charlie.mnemonic"),
+            consumer_id=made,
+            key_source="none",
+        )
         devnet.set_spawn_time(made, 10)
         devnet.wait("the launch", lambda: devnet.consumer(made)["phase"] == "launched", 60, "make logs")
     yield made

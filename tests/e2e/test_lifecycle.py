@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer as consumer_operation
 from tests.testbed.devnet import POWERS, Devnet
@@ -70,17 +69,14 @@ def genesis_hashes(devnet: Devnet, consumer_id: str) -> set[str]:
 
 def create_hostile(devnet: Devnet) -> str:
     """Create the consumer of injections straight through the module's function: no shell and no template in between."""
-    parameters = {
+    made = devnet.operate(
+        consumer_operation,
+        mnemonic_file=str(devnet.directory / "owner.mnemonic"),
+        spawn_time="+3600s",
         **HOSTILE,
-        "provider_rpc_url": [devnet.rpc_url()],
-        "mnemonic_file": str(devnet.directory / "owner.mnemonic"),
-        "spawn_time": "+3600s",
-    }
-    validated = ArgumentSpecValidator(consumer_operation.ARGUMENT_SPEC).validate(parameters)
-    assert not validated.error_messages
-    consumer_id = consumer_operation.run(validated.validated_parameters, False)["consumer_id"]
-    assert isinstance(consumer_id, str)
-    return consumer_id
+    )
+    assert isinstance(made["consumer_id"], str)
+    return made["consumer_id"]
 
 
 def kill_monitor(devnet: Devnet, name: str) -> None:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.filter import node_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer, node_routes
+from tests.operation import run_operation
 from tests.testbed.devnet import Devnet
 
 pytestmark = pytest.mark.timeout(900)
@@ -82,11 +82,7 @@ class Mesh:
         return {names[peer["node_info"]["id"]]: peer for peer in found}
 
     def operate(self, operation: Any, name: str, **options: Any) -> dict[str, Any]:
-        given = {"validator": name, "kubeconfig": str(self.devnet.kubeconfig), **options}
-        validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-        assert not validated.error_messages
-        found: dict[str, Any] = operation.run(validated.validated_parameters, False)
-        return found
+        return run_operation(operation, validator=name, kubeconfig=str(self.devnet.kubeconfig), **options)
 
     def apply(self, *objects: dict[str, Any]) -> None:
         manifest = self.devnet.directory / "mesh.json"

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 import tomli_w
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
@@ -37,6 +36,8 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     validator_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
+from ansible_collections.interchain.security.plugins.module_utils.runner import Operation
+from tests.operation import checked_options, known_options, run_operation
 from tests.testbed.devnet import POWERS, Devnet
 from tests.testbed.progress import say
 
@@ -61,27 +62,29 @@ HOSTILE = {
 }
 
 
-def parameters(devnet: Devnet, name: str, operation: Any, **options: Any) -> dict[str, Any]:
-    """Return the checked options of an operation, given as a validator would."""
-    given = {
-        "provider_rpc_url": [devnet.rpc_url()],
-        "mnemonic_file": str(devnet.directory / f"{name}.mnemonic"),
-        "gas_prices": "0.01stake",
-        "kubeconfig": str(devnet.kubeconfig),
-        "validator": name,
-        "operator_address": devnet.variables(name)["interchain_operator_address"],
-        **options,
-    }
-    given = {option: value for option, value in given.items() if option in operation.ARGUMENT_SPEC}
-    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-    assert not validated.error_messages, validated.error_messages
-    found: dict[str, Any] = validated.validated_parameters
-    return found
+def usual(devnet: Devnet, name: str, operation: Operation) -> dict[str, Any]:
+    """Return the options that a validator gives to every operation."""
+    return known_options(
+        operation.ARGUMENT_SPEC,
+        provider_rpc_url=[devnet.rpc_url()],
+        mnemonic_file=str(devnet.directory / f"{name}.mnemonic"),
+        gas_prices="0.01stake",
+        kubeconfig=str(devnet.kubeconfig),
+        validator=name,
+        operator_address=devnet.variables(name)["interchain_operator_address"],
+    )
+
+
+def operate(
+    devnet: Devnet, name: str, operation: Operation, *, check_mode: bool = False, **options: Any
+) -> dict[str, Any]:
+    """Run an operation as a validator."""
+    return run_operation(operation, check_mode=check_mode, **usual(devnet, name, operation), **options)
 
 
 def write_details(devnet: Devnet, name: str, details: str) -> None:
     """Write any text into a validator's details, as a stranger would: not by way of what composes an announcement."""
-    params = parameters(devnet, name, validator_endpoint, p2p="unused.example.com")
+    params = checked_options(validator_endpoint.ARGUMENT_SPEC, **usual(devnet, name, validator_endpoint))
     signer, client = connection.signer(params), connection.provider_client(params)
 
     def decide() -> Wanted | None:
@@ -99,8 +102,7 @@ def write_details(devnet: Devnet, name: str, details: str) -> None:
 
 def looked_at(devnet: Devnet, name: str, consumer_id: str) -> dict[str, Any]:
     """Return what the peers of a node should be and are; nothing is changed."""
-    params = parameters(devnet, name, consumer_peers, consumer_id=consumer_id)
-    (entry,) = consumer_peers.run(params, True)["consumers"]
+    (entry,) = operate(devnet, name, consumer_peers, check_mode=True, consumer_id=consumer_id)["consumers"]
     found: dict[str, Any] = entry
     return found
 
@@ -122,8 +124,8 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
         devnet, "secret/node-key", "charlie-monitor", {"node_key.json": base64.b64encode(file.encode()).decode()}
     )
     made = devnet.create_consumer(CHAIN, spawn_in=3600)
-    stored = {"key_namespace": "charlie-monitor", "key_secret": f"consumer-{made}-key"}
-    opt_in.run(parameters(devnet, "charlie", opt_in, consumer_id=made, **stored), False)
+    stored = f"consumer-{made}-key"
+    operate(devnet, "charlie", opt_in, consumer_id=made, key_namespace="charlie-monitor", key_secret=stored)
     devnet.await_members(made, tuple(POWERS))
     devnet.set_spawn_time(made, 10)
     for name in POWERS:
@@ -189,7 +191,7 @@ def peers_of(devnet: Devnet, name: str, consumer_id: str) -> dict[str, bool]:
 
 def follow_pod(devnet: Devnet, name: str) -> None:
     """Send peers to the pods that a validator's nodes have now, as its monitor does at each check."""
-    found = node_routes.run(parameters(devnet, name, node_routes, wait_timeout=60), False)
+    found = operate(devnet, name, node_routes, wait_timeout=60)
     assert not found["problems"], found
 
 
@@ -204,7 +206,7 @@ def block_times(devnet: Devnet, consumer_id: str, first: int, last: int) -> list
 
 def provider_power(devnet: Devnet, name: str) -> int:
     """Return a validator's power on the provider: tests of other files delegate to it."""
-    (validator,) = validator_info.run(parameters(devnet, name, validator_info), False)["validators"]
+    (validator,) = operate(devnet, name, validator_info)["validators"]
     return int(validator["tokens"]) // 1_000_000
 
 
@@ -226,8 +228,7 @@ def test_nonsense_leaves_out_its_validator_alone_and_says_why(devnet: Devnet, co
 
 
 def test_whose_nodes_have_which_power(devnet: Devnet, consumer_id: str) -> None:
-    params = parameters(devnet, "alice", consumer_local_nodes_info, consumer_id=consumer_id)
-    found = consumer_local_nodes_info.run(params, False)
+    found = operate(devnet, "alice", consumer_local_nodes_info, consumer_id=consumer_id)
     assert [(one["validator"], one["power"], one["up"]) for one in found["nodes"]] == [
         (name, provider_power(devnet, name), True) for name in sorted(POWERS)
     ]

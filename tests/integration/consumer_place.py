@@ -21,7 +21,6 @@ from typing import Any
 
 import kubernetes
 import urllib3
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
@@ -29,6 +28,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from tests.integration.api_server import ApiServer
 from tests.integration.owner import Owner
 from tests.integration.single_node import CHAIN_ID, Node, free_port
+from tests.operation import run_operation
 from tests.testbed.parts import CHAIN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,18 +233,16 @@ class Place:
 
     def opt_in(self, consumer_id: str, state: str = "present") -> None:
         """Opt in with an own key, as the monitor does, or out again."""
-        params = {
-            "provider_rpc_url": [self.node.url],
-            "mnemonic": self.node.mnemonic,
-            "consumer_id": consumer_id,
-            "state": state,
-            "key_namespace": MONITOR,
-            "key_secret": f"consumer-{consumer_id}-key",
-            "kubeconfig": str(self.server.kubeconfig),
-        }
-        validated = ArgumentSpecValidator(opt_in.ARGUMENT_SPEC).validate(params)
-        assert not validated.error_messages, validated.error_messages
-        opt_in.run(validated.validated_parameters, False)
+        run_operation(
+            opt_in,
+            provider_rpc_url=[self.node.url],
+            mnemonic=self.node.mnemonic,
+            consumer_id=consumer_id,
+            state=state,
+            key_namespace=MONITOR,
+            key_secret=f"consumer-{consumer_id}-key",
+            kubeconfig=str(self.server.kubeconfig),
+        )
         self.owner._sequence += 1  # the operation signed for the same account
 
     def phase(self, consumer_id: str) -> str:
@@ -320,14 +318,13 @@ class Place:
 
     def leftovers(self) -> list[tuple[str, str]]:
         """Return what the module says is left over: consumer_id and kind."""
-        params = {
-            "provider_rpc_url": [self.node.url],
-            "validator": VALIDATOR,
-            "kubeconfig": str(self.server.kubeconfig),
-        }
-        validated = ArgumentSpecValidator(consumer_leftovers_info.ARGUMENT_SPEC).validate(params)
-        found = consumer_leftovers_info.run(validated.validated_parameters, False)["leftovers"]
-        return [(entry["consumer_id"], entry["kind"]) for entry in found]
+        found = run_operation(
+            consumer_leftovers_info,
+            provider_rpc_url=[self.node.url],
+            validator=VALIDATOR,
+            kubeconfig=str(self.server.kubeconfig),
+        )
+        return [(entry["consumer_id"], entry["kind"]) for entry in found["leftovers"]]
 
     @property
     def result_file(self) -> Path:

@@ -16,7 +16,6 @@ from typing import Any
 # Puts the modules of the Cosmos SDK on sys.path.
 import cosmpy.protos  # noqa: F401  pylint: disable=unused-import
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cosmos.bank.v1beta1 import tx_pb2 as bank_tx_pb2
 from cosmpy.mnemonic import generate_mnemonic
 
@@ -32,6 +31,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations.res
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
 from tests.integration.single_node import Node
+from tests.operation import checked_options
 from tests.testbed.parts import CHAIN
 
 OPERATIONS = "ansible_collections.interchain.security.plugins.module_utils.operations"
@@ -67,9 +67,7 @@ class Provider:
         given = {"provider_rpc_url": [self.node.url], **arguments}
         if "mnemonic" in operation.ARGUMENT_SPEC:
             given["mnemonic"] = (by or self.alice).mnemonic
-        validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-        assert not validated.error_messages, validated.error_messages
-        return execute(operation, validated.validated_parameters, check)
+        return execute(operation, checked_options(operation.ARGUMENT_SPEC, **given), check)
 
     def change(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Make a change as one part of the cycle: predicted, made, then nothing is left to do, nor predicted; return its result."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key, fees
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
@@ -31,6 +30,7 @@ from ansible_collections.interchain.security.plugins.module_utils.runner import 
 from tests.fakes.rpc_proxy import Fault, RpcProxy
 from tests.integration.owner import Owner
 from tests.integration.single_node import Node
+from tests.operation import checked_options
 from tests.testbed.parts import CHAIN
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".build/collections"
@@ -104,9 +104,7 @@ def _unspoilt(world: World) -> None:
 
 def run(options: dict[str, Any]) -> dict[str, Any]:
     """Run the module as its action plugin does."""
-    validated = ArgumentSpecValidator(opt_in.ARGUMENT_SPEC).validate(options)
-    assert not validated.error_messages
-    return execute(opt_in, validated.validated_parameters, check_mode=False)
+    return execute(opt_in, checked_options(opt_in.ARGUMENT_SPEC, **options), check_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
@@ -32,6 +31,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 )
 from ansible_collections.interchain.security.plugins.module_utils.operations.state import memories
 from tests.integration.single_node import CHAIN_ID, Node
+from tests.operation import run_operation
 from tests.testbed.parts import CHAIN
 
 pytestmark = pytest.mark.timeout(200)
@@ -113,9 +113,9 @@ class Provider:
 
     def decide(self, consumer_id: str, *, remember: bool = False, **options: Any) -> dict[str, Any]:
         """Ask for the decision as alice's monitor does, and only for it unless it is to be remembered."""
-        return run(
+        return run_operation(
             opt_in_decision,
-            not remember,
+            check_mode=not remember,
             provider_rpc_url=[self.node.url],
             consumer_id=consumer_id,
             operator_address=options.pop("operator_address", None) or self.operator,
@@ -130,13 +130,6 @@ class Provider:
     def created_at(self, consumer_id: str) -> int:
         (found,) = self.client.transactions(f"create_consumer.consumer_id='{consumer_id}'", 1, 1)
         return found.height
-
-
-def run(operation: Any, check_mode: bool = False, /, **parameters: Any) -> dict[str, Any]:
-    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(parameters)
-    assert not validated.error_messages, validated.error_messages
-    result: dict[str, Any] = operation.run(validated.validated_parameters, check_mode)
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +171,7 @@ def test_a_consumer_seen_late_is_decided_at_its_creation(provider: Provider) -> 
     assert provider.decide(consumer_id, remember=True)["changed"]
     again = provider.decide(consumer_id, height=created + 2, previous_phase="registered")
     assert (again["decision"], again["height"], again["changed"]) == ("opt_in", created, False)
-    (shown,) = run(
+    (shown,) = run_operation(
         consumer_info,
         provider_rpc_url=[provider.node.url],
         consumer_id=consumer_id,

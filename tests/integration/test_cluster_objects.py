@@ -12,7 +12,6 @@ from typing import Any
 
 import kubernetes
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
@@ -20,6 +19,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
 from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer
+from tests.operation import run_operation
 
 SECRET = "c2VjcmV0LXZhbHVl"
 
@@ -35,11 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 
 def converge(server: ApiServer, *definitions: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
-    validated = ArgumentSpecValidator(cluster_objects.ARGUMENT_SPEC).validate(
-        {"definitions": list(definitions), "kubeconfig": str(server.kubeconfig), **options}
-    )
-    assert not validated.error_messages
-    return cluster_objects.run(validated.validated_parameters, check)
+    given = {"definitions": list(definitions), "kubeconfig": str(server.kubeconfig), **options}
+    return run_operation(cluster_objects, check_mode=check, **given)
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:

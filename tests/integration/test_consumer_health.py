@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import node_look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
@@ -35,6 +34,7 @@ from tests.integration.consumer_place import MONITOR, VALIDATOR, wait_for
 from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
 from tests.integration.single_node import free_port
+from tests.operation import known_options, run_operation
 
 pytestmark = pytest.mark.timeout(300)  # some run several playbooks
 
@@ -51,17 +51,13 @@ def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(place: MonitorPlace, operation: Any, **options: Any) -> dict[str, Any]:
     """Run an operation as its module does, with the monitor's rights."""
-    given = {
-        "validator": VALIDATOR,
-        "kubeconfig": str(place.monitor_kubeconfig),
-        "provider_rpc_url": [place.node.url],
-        **options,
-    }
-    given = {name: value for name, value in given.items() if name in operation.ARGUMENT_SPEC}
-    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-    assert not validated.error_messages, validated.error_messages
-    found: dict[str, Any] = operation.run(validated.validated_parameters, False)
-    return found
+    usual = known_options(
+        operation.ARGUMENT_SPEC,
+        validator=VALIDATOR,
+        kubeconfig=str(place.monitor_kubeconfig),
+        provider_rpc_url=[place.node.url],
+    )
+    return run_operation(operation, **{**usual, **options})
 
 
 def check(place: MonitorPlace, **options: Any) -> dict[str, Any]:
@@ -322,13 +318,7 @@ def test_a_node_that_was_scaled_to_0_stays_so(place: MonitorPlace, consumer_id: 
 def test_without_a_provider_the_nodes_are_looked_at_all_the_same(
     place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
 ) -> None:
-    given = {
-        "validator": VALIDATOR,
-        "kubeconfig": str(place.monitor_kubeconfig),
-        "provider_rpc_url": ["http://127.0.0.1:1"],
-    }
-    validated = ArgumentSpecValidator(consumer_health.ARGUMENT_SPEC).validate(given)
-    found = consumer_health.run(validated.validated_parameters, False)
+    found = run(place, consumer_health, provider_rpc_url=["http://127.0.0.1:1"])
     assert found["health"][0]["consumer_id"] == consumer_id
     assert found["health"][0]["height"] > 0
     (problem,) = found["problems"]

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import node_dial, node_restart
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
@@ -24,6 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
 from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
+from tests.operation import known_options, run_operation
 
 STALE = f"{'5a' * 20}@192.0.2.7:26756"
 NOBODY = f"{'0b' * 20}@192.0.2.8:26756"
@@ -40,18 +40,14 @@ def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(place: MonitorPlace, operation: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     """Run an operation as its module does, with the monitor's rights."""
-    given = {
-        "validator": VALIDATOR,
-        "operator_address": place.operator,
-        "kubeconfig": str(place.monitor_kubeconfig),
-        "provider_rpc_url": [place.node.url],
-        **options,
-    }
-    given = {name: value for name, value in given.items() if name in operation.ARGUMENT_SPEC}
-    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-    assert not validated.error_messages, validated.error_messages
-    found: dict[str, Any] = operation.run(validated.validated_parameters, check_mode)
-    return found
+    usual = known_options(
+        operation.ARGUMENT_SPEC,
+        validator=VALIDATOR,
+        operator_address=place.operator,
+        kubeconfig=str(place.monitor_kubeconfig),
+        provider_rpc_url=[place.node.url],
+    )
+    return run_operation(operation, check_mode=check_mode, **{**usual, **options})
 
 
 def peers(place: MonitorPlace, check_mode: bool = False, **options: Any) -> dict[str, Any]:

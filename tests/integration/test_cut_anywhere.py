@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import fence_name, owner_mark
 from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer
@@ -30,6 +29,7 @@ from tests.integration.consumer_place import MONITOR, VALIDATOR, Place
 from tests.integration.owner import HOSTILE
 from tests.integration.processes import descendants, end
 from tests.integration.storm import SERVER_FIELDS, Storm
+from tests.operation import run_operation
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -266,9 +266,8 @@ def cuts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cuts]:
     place = Place(tmp_path_factory.mktemp("cuts"))
     try:
         place.start()
-        given = {"validator": VALIDATOR, "kubeconfig": str(place.server.kubeconfig)}
-        validated = ArgumentSpecValidator(load_balancer.ARGUMENT_SPEC).validate(given)
-        load_balancer.run(validated.validated_parameters, False)  # as the deployment of the monitor does
+        # As the deployment of the monitor does.
+        run_operation(load_balancer, validator=VALIDATOR, kubeconfig=str(place.server.kubeconfig))
         storm = Storm(place, len(STEPS) + 2)
         storm.announce(spawn_in=5)
         storm.await_launches(seconds=60)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cosmpy.crypto.keypairs import PublicKey
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import key, key_info
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
+from tests.operation import checked_options
 from tests.testbed.parts import CHAIN
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".build/collections"
@@ -58,9 +58,8 @@ class Place:
             assert "warnings" not in json.loads(said)
         else:
             operation = {"key": key, "key_info": key_info}[module]
-            validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(parameters)
-            assert not validated.error_messages
-            said = json.dumps(execute(operation, validated.validated_parameters, check_mode=False))
+            options = checked_options(operation.ARGUMENT_SPEC, **parameters)
+            said = json.dumps(execute(operation, options, check_mode=False))
         for secret in (PASSPHRASE, ARMOR_PASSPHRASE, *self.secrets()):
             assert secret not in said
         result: dict[str, Any] = json.loads(said)

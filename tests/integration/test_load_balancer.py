@@ -9,13 +9,13 @@ from typing import Any
 
 import kubernetes
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer, node_routes
 from tests.integration.api_server import ApiServer
+from tests.operation import run_operation
 
 VALIDATOR = "alice"
 MONITOR = f"{VALIDATOR}-monitor"
@@ -49,11 +49,9 @@ class Place:
         self.core = kubernetes.client.CoreV1Api(self.cluster.api_client)
 
     def run(self, operation: Any, check: bool = False, **options: Any) -> dict[str, Any]:
-        given = {"validator": VALIDATOR, "kubeconfig": self.kubeconfig, **options}
-        validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(given)
-        assert not validated.error_messages, validated.error_messages
-        found: dict[str, Any] = operation.run(validated.validated_parameters, check)
-        return found
+        return run_operation(
+            operation, check_mode=check, **{"validator": VALIDATOR, "kubeconfig": self.kubeconfig, **options}
+        )
 
     def claim(self, consumer_id: str, port: int, **options: Any) -> dict[str, Any]:
         return self.run(load_balancer, consumer_id=consumer_id, port=port, **options)

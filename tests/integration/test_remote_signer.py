@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_key_assignment
 from tests.integration.consumer_place import VALIDATOR, Place, Pod, config_of, wait_for
 from tests.integration.remote_signer import RemoteSigner
+from tests.operation import run_operation
 
 CHAIN_ID = "remote-1"
 # What a node says when it has to sign and nobody is there; it says so again every three seconds.
@@ -44,15 +44,14 @@ def signer(tmp_path: Path) -> Iterator[RemoteSigner]:
 def assign(place: Place, consumer_id: str, public_key: str) -> None:
     """Opt in and give the provider a key of which only the public half is known here."""
     place.owner.opt_in(consumer_id)
-    params = {
-        "provider_rpc_url": [place.node.url],
-        "mnemonic": place.node.mnemonic,
-        "consumer_id": consumer_id,
-        "consumer_public_key": public_key,
-    }
-    validated = ArgumentSpecValidator(consumer_key_assignment.ARGUMENT_SPEC).validate(params)
-    assert not validated.error_messages, validated.error_messages
-    assert consumer_key_assignment.run(validated.validated_parameters, False)["changed"]
+    done = run_operation(
+        consumer_key_assignment,
+        provider_rpc_url=[place.node.url],
+        mnemonic=place.node.mnemonic,
+        consumer_id=consumer_id,
+        consumer_public_key=public_key,
+    )
+    assert done["changed"]
 
 
 def signers(pod: Pod, height: int) -> set[str]:

@@ -13,13 +13,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import ConfigMapStateStore
 from ansible_collections.interchain.security.plugins.module_utils.errors import StateConflict, StateError
 from ansible_collections.interchain.security.plugins.module_utils.operations import key, key_info
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
 from tests.integration.api_server import ApiServer
+from tests.operation import checked_options
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,8 @@ def test_keys_are_secrets_that_are_made_once_and_removed_when_confirmed(
 ) -> None:
     def run(operation: ModuleType, check: bool = False, **arguments: Any) -> dict[str, Any]:
         given = {"keyring_backend": "kubernetes", "namespace": "default", "kubeconfig": str(server.kubeconfig)}
-        checked = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate({**given, "kind": kind, **arguments})
-        assert not checked.error_messages
-        return execute(operation, checked.validated_parameters, check)
+        options = checked_options(operation.ARGUMENT_SPEC, **{**given, "kind": kind, **arguments})
+        return execute(operation, options, check)
 
     name = f"key-of-{kind}"
     source: dict[str, str] = {}

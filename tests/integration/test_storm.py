@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_launch
 from tests.integration.consumer_place import VALIDATOR, Place
 from tests.integration.storm import Storm
+from tests.operation import run_operation
 
 CONSUMERS = 200  # as many as the provider launches in one block
 UNCHANGED = 100
@@ -59,16 +59,15 @@ def test_unchanged_consumers_are_not_written(storm: Storm) -> None:
     before = {consumer_id: place.versions(consumer_id) for consumer_id in storm.ids[:UNCHANGED:10]}
     writes = len(place.server.writes())
     for consumer_id in storm.ids[:UNCHANGED]:
-        params = {  # the last one sweeps over all two hundred
-            "provider_rpc_url": [place.node.url],
-            "consumer_id": consumer_id,
-            "validator": VALIDATOR,
-            "operator_address": place.operator,
-            "kubeconfig": str(place.server.kubeconfig),
-            "sweep": consumer_id == storm.ids[UNCHANGED - 1],
-        }
-        validated = ArgumentSpecValidator(consumer_launch.ARGUMENT_SPEC).validate(params)
-        assert not validated.error_messages, validated.error_messages
-        assert not consumer_launch.run(validated.validated_parameters, False)["changed"]
+        done = run_operation(
+            consumer_launch,
+            provider_rpc_url=[place.node.url],
+            consumer_id=consumer_id,
+            validator=VALIDATOR,
+            operator_address=place.operator,
+            kubeconfig=str(place.server.kubeconfig),
+            sweep=consumer_id == storm.ids[UNCHANGED - 1],  # the last one sweeps over all two hundred
+        )
+        assert not done["changed"]
     assert [entry for entry in place.server.writes()[writes:] if "subresource" not in entry["objectRef"]] == []
     assert {consumer_id: place.versions(consumer_id) for consumer_id in before} == before

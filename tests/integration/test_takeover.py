@@ -13,7 +13,6 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import decoded
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError, InvalidInput
@@ -23,6 +22,7 @@ from tests.integration import ics_operator
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, wait_for
 from tests.integration.monitor_place import MonitorPlace
 from tests.integration.single_node import CHAIN_ID
+from tests.operation import run_operation
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,18 +63,16 @@ class FormerPlace(MonitorPlace):
 
     def take_over(self, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run the operation in this process."""
-        params = {
-            "provider_rpc_url": [self.node.url],
-            "provider_chain_id": CHAIN_ID,
-            "validator": VALIDATOR,
-            "operator_address": self.operator,
-            "kubeconfig": str(self.server.kubeconfig),
-            "timeout": 2,
-            **options,
-        }
-        validated = ArgumentSpecValidator(ics_operator_takeover.ARGUMENT_SPEC).validate(params)
-        assert not validated.error_messages, validated.error_messages
-        return ics_operator_takeover.run(validated.validated_parameters, check)
+        return run_operation(
+            ics_operator_takeover,
+            check_mode=check,
+            provider_rpc_url=[self.node.url],
+            provider_chain_id=CHAIN_ID,
+            validator=VALIDATOR,
+            operator_address=self.operator,
+            kubeconfig=str(self.server.kubeconfig),
+            **{"timeout": 2, **options},
+        )
 
     def replicas(self) -> dict[str, int]:
         """Return how many pods each Deployment of the Go monitor is to have."""

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import TestbedError
 from .parts import CHAIN, KUBERNETES
@@ -39,6 +38,8 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster.cluste
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer, consumer_info  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.runner import Operation  # noqa: E402
+from tests.operation import InvalidOptions, run_operation  # noqa: E402
 
 CHAIN_ID = "provider-1"
 OWNER = "owner"
@@ -319,18 +320,12 @@ class Devnet:
         mnemonic = {"mnemonic_file": str(self.directory / "owner.mnemonic"), "gas_prices": GAS_PRICES}
         return self.operate(consumer, **mnemonic, **options)
 
-    def operate(self, operation: Any, **options: Any) -> dict[str, Any]:
+    def operate(self, operation: Operation, **options: Any) -> dict[str, Any]:
         """Run the operation of a module against the provider chain; TestbedError when it cannot be done."""
-        validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(
-            {"provider_rpc_url": [self.rpc_url()], **options}
-        )
-        if validated.error_messages:
-            raise TestbedError("; ".join(validated.error_messages))
         try:
-            found: dict[str, Any] = operation.run(validated.validated_parameters, False)
-        except InterchainError as error:
+            return run_operation(operation, provider_rpc_url=[self.rpc_url()], **options)
+        except (InvalidOptions, InterchainError) as error:
             raise TestbedError(str(error)) from error
-        return found
 
     def transact(self, validator: str, *message: str) -> None:
         """Send a transaction of a validator's account on the provider, and wait until it is in a block."""

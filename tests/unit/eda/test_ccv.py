@@ -22,7 +22,6 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
@@ -54,6 +53,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.events imp
 from ansible_collections.interchain.security.plugins.module_utils.ics.follower import Block, Change, Kind
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.operations import event_receipt
+from tests.operation import run_operation
 from tests.unit.eda.fake_node import UNBONDING, Entry, FakeChain, FakeNode, RandomFaults, State
 
 URL = "http://127.0.0.1:1"
@@ -1152,8 +1152,7 @@ def test_changed_endpoints_are_told_once_and_again_when_that_failed(
 def give_check_receipt(directory: Path, event: dict[str, Any], **more: str) -> None:
     """As the playbook of a check does in the end."""
     options = {"state_directory": str(directory), "event_uuid": event["meta"]["uuid"], "outcome": "done", **more}
-    validated = ArgumentSpecValidator(event_receipt.ARGUMENT_SPEC).validate(options)
-    assert event_receipt.run(validated.validated_parameters, False)["changed"]
+    assert run_operation(event_receipt, **options)["changed"]
 
 
 # -- a real socket ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import Document, FileStateStore
 from ansible_collections.interchain.security.plugins.module_utils.ics import receipt
@@ -18,6 +17,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
     event_receipt_info,
 )
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
+from tests.operation import checked_options
 
 UUID = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c10"
 OTHER = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c11"
@@ -25,11 +25,8 @@ OTHER = "6d0b7c2f-4f0e-5d0a-9d53-7b8a1a5f3c11"
 
 def run(operation: Any, directory: Path, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     """Run an operation as its module does."""
-    validated = ArgumentSpecValidator(operation.ARGUMENT_SPEC).validate(
-        {"state_directory": str(directory), "consumer_id": "7", **options}
-    )
-    assert not validated.error_messages
-    return execute(operation, validated.validated_parameters, check_mode)
+    given = {"state_directory": str(directory), "consumer_id": "7", **options}
+    return execute(operation, checked_options(operation.ARGUMENT_SPEC, **given), check_mode)
 
 
 def stored(directory: Path) -> Mapping[str, str]:

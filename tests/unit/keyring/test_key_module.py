@@ -11,13 +11,13 @@ from typing import Any
 
 import kubernetes
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.cluster import key_store
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.keyring import armor
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection, key, key_info
+from tests.operation import checked_options, run_operation
 
 WORDS = "abandon " * 11 + "about"
 ADDRESS = "cosmos19rl4cm2hmr8afy4kldpxz3fka4jguq0auqdal4"
@@ -60,13 +60,6 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     return found
 
 
-def run(module: Any, check: bool = False, **arguments: Any) -> dict[str, Any]:
-    validated = ArgumentSpecValidator(module.ARGUMENT_SPEC).validate(arguments)
-    assert not validated.error_messages
-    result: dict[str, Any] = module.run(validated.validated_parameters, check)
-    return result
-
-
 def private(path: Path, text: str) -> str:
     path.touch(mode=0o600)
     path.write_text(text)
@@ -93,82 +86,82 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def test_cycle_of_an_account_key(place: Place, tmp_path: Path) -> None:
     """Create, repeat, change, repeat, delete, repeat; each in check mode first."""
     add = {"name": "alice", "mnemonic": WORDS, **place}
-    assert run(key, check=True, **add)["changed"]
-    assert run(key_info, **place)["keys"] == []
-    made = run(key, **add)
+    assert run_operation(key, check_mode=True, **add)["changed"]
+    assert run_operation(key_info, **place)["keys"] == []
+    made = run_operation(key, **add)
     assert made["changed"]
     assert made["key"]["address"] == ADDRESS
     assert made["diff"] == {"before": {}, "after": made["key"]}
     for check in (True, False):
-        assert not run(key, check=check, **add)["changed"]
-    assert run(key_info, **place)["keys"] == [made["key"]]
-    assert run(key_info, name="nobody", **place)["keys"] == []
+        assert not run_operation(key, check_mode=check, **add)["changed"]
+    assert run_operation(key_info, **place)["keys"] == [made["key"]]
+    assert run_operation(key_info, name="nobody", **place)["keys"] == []
 
     exported = tmp_path / "alice.armor"
     passphrase = private(tmp_path / "export-passphrase", "another passphrase")
     export = {**add, "export_file": str(exported), "export_passphrase_file": passphrase}
-    assert run(key, check=True, **export)["changed"]
+    assert run_operation(key, check_mode=True, **export)["changed"]
     assert not exported.exists()
-    assert run(key, **export)["changed"]
+    assert run_operation(key, **export)["changed"]
     assert exported.stat().st_mode & 0o777 == 0o600
     secret = armor.decrypt(exported.read_text(), "another passphrase")
     assert account_key.from_private_key(secret).account_address == ADDRESS
-    assert not run(key, **export)["changed"]
+    assert not run_operation(key, **export)["changed"]
 
     rename = {"name": "bob", "rename_from": "alice", **place}
-    assert run(key, check=True, **rename)["changed"]
-    renamed = run(key, **rename)
+    assert run_operation(key, check_mode=True, **rename)["changed"]
+    renamed = run_operation(key, **rename)
     assert renamed["changed"]
     assert (renamed["key"]["name"], renamed["key"]["address"]) == ("bob", ADDRESS)
     for check in (True, False):
-        assert not run(key, check=check, **rename)["changed"]
+        assert not run_operation(key, check_mode=check, **rename)["changed"]
 
     remove = {"name": "bob", "state": "absent", **place}
     with pytest.raises(InterchainError, match="removing key 'bob' is for ever"):
-        run(key, **remove)
-    assert run(key, check=True, confirm=True, **remove)["changed"]
-    assert len(run(key_info, **place)["keys"]) == 1
-    assert run(key, confirm=True, **remove)["changed"]
+        run_operation(key, **remove)
+    assert run_operation(key, check_mode=True, confirm=True, **remove)["changed"]
+    assert len(run_operation(key_info, **place)["keys"]) == 1
+    assert run_operation(key, confirm=True, **remove)["changed"]
     for check in (True, False):
-        assert not run(key, check=check, **remove)["changed"]
+        assert not run_operation(key, check_mode=check, **remove)["changed"]
 
     imported = {"name": "carol", "import_file": str(exported), "import_passphrase_file": passphrase, **place}
-    assert run(key, **imported)["key"]["address"] == ADDRESS
-    assert not run(key, **imported)["changed"]
+    assert run_operation(key, **imported)["key"]["address"] == ADDRESS
+    assert not run_operation(key, **imported)["changed"]
 
 
 def test_a_new_key_keeps_its_mnemonic_where_it_is_told_to(place: Place, tmp_path: Path) -> None:
     words = tmp_path / "words"
     add = {"name": "alice", "new_mnemonic_file": str(words), **place}
-    assert run(key, check=True, **add)["key"] is None
+    assert run_operation(key, check_mode=True, **add)["key"] is None
     assert not words.exists()
-    made = run(key, **add)
+    made = run_operation(key, **add)
     assert words.stat().st_mode & 0o777 == 0o600
     assert account_key.from_mnemonic(words.read_text()).account_address == made["key"]["address"]
-    assert not run(key, **add)["changed"]
-    shown = json.dumps([made, run(key_info, **place)])
+    assert not run_operation(key, **add)["changed"]
+    shown = json.dumps([made, run_operation(key_info, **place)])
     assert not any(f" {word} " in shown for word in words.read_text().split() if len(word) > 5)
-    run(key, name="alice", state="absent", confirm=True, **place)
-    assert run(key, **add)["key"] == made["key"]  # a run that was cut goes on with what it wrote
+    run_operation(key, name="alice", state="absent", confirm=True, **place)
+    assert run_operation(key, **add)["key"] == made["key"]  # a run that was cut goes on with what it wrote
 
 
 def test_a_key_is_never_replaced(place: Place) -> None:
-    run(key, name="alice", private_key="01" * 32, **place)
+    run_operation(key, name="alice", private_key="01" * 32, **place)
     with pytest.raises(InterchainError, match="there is another key 'alice', of cosmos1"):
-        run(key, name="alice", private_key="02" * 32, **place)
-    run(key, name="bob", private_key="02" * 32, **place)
+        run_operation(key, name="alice", private_key="02" * 32, **place)
+    run_operation(key, name="bob", private_key="02" * 32, **place)
     with pytest.raises(InterchainError, match="there is another key 'bob'"):
-        run(key, name="bob", rename_from="alice", **place)
+        run_operation(key, name="bob", rename_from="alice", **place)
     with pytest.raises(InterchainError, match="there is no key 'nobody' to rename"):
-        run(key, name="carol", rename_from="nobody", **place)
+        run_operation(key, name="carol", rename_from="nobody", **place)
 
 
 def test_the_path_and_the_prefix_are_chosen(place: Place) -> None:
-    other = run(key, name="a", mnemonic=WORDS, coin_type=60, account_prefix="osmo", **place)["key"]["address"]
+    other = run_operation(key, name="a", mnemonic=WORDS, coin_type=60, account_prefix="osmo", **place)["key"]["address"]
     assert other == account_key.from_mnemonic(WORDS, "osmo", "m/44'/60'/0'/0/0").account_address
-    named = run(key, name="b", mnemonic=WORDS, account=1, address_index=2, **place)["key"]["address"]
+    named = run_operation(key, name="b", mnemonic=WORDS, account=1, address_index=2, **place)["key"]["address"]
     assert named == account_key.from_mnemonic(WORDS, path="m/44'/118'/1'/0/2").account_address
-    again = run(key, name="b", mnemonic=WORDS, hd_path="m/44'/118'/1'/0/2", **place)
+    again = run_operation(key, name="b", mnemonic=WORDS, hd_path="m/44'/118'/1'/0/2", **place)
     assert not again["changed"]
 
 
@@ -177,32 +170,32 @@ def test_the_path_and_the_prefix_are_chosen(place: Place) -> None:
 def test_cycle_of_a_node_key(kind: str, where: str, secrets: Secrets, tmp_path: Path) -> None:
     place: Place = {"kind": kind, "name": "k"}
     place |= {"key_file": str(tmp_path / "key.json")} if where == "file" else {"namespace": "alice"}
-    assert run(key, check=True, **place)["changed"]
-    assert run(key_info, **place)["keys"] == []
-    made = run(key, **place)
+    assert run_operation(key, check_mode=True, **place)["changed"]
+    assert run_operation(key_info, **place)["keys"] == []
+    made = run_operation(key, **place)
     assert made["changed"]
-    assert not run(key, **place)["changed"]
-    assert run(key_info, **place)["keys"] == [made["key"]]
+    assert not run_operation(key, **place)["changed"]
+    assert run_operation(key_info, **place)["keys"] == [made["key"]]
     if where == "secret":
-        assert run(key_info, kind=kind, namespace="alice")["keys"] == [made["key"]]
+        assert run_operation(key_info, kind=kind, namespace="alice")["keys"] == [made["key"]]
 
     exported = tmp_path / "exported.json"
-    assert run(key, export_file=str(exported), **place)["changed"]
-    assert not run(key, export_file=str(exported), **place)["changed"]
+    assert run_operation(key, export_file=str(exported), **place)["changed"]
+    assert not run_operation(key, export_file=str(exported), **place)["changed"]
     assert exported.stat().st_mode & 0o777 == 0o600
     assert ("pub_key" in json.loads(exported.read_text())) is (kind == "consensus")
     with pytest.raises(InterchainError, match="a key is never replaced"):
-        run(key, private_key="05" * 32, **place)
+        run_operation(key, private_key="05" * 32, **place)
     with pytest.raises(InterchainError, match="is for ever"):
-        run(key, state="absent", **place)
-    assert run(key, state="absent", confirm=True, **place)["changed"]
-    assert not run(key, state="absent", confirm=True, **place)["changed"]
-    assert run(key, import_file=str(exported), **place)["key"] == made["key"]
+        run_operation(key, state="absent", **place)
+    assert run_operation(key, state="absent", confirm=True, **place)["changed"]
+    assert not run_operation(key, state="absent", confirm=True, **place)["changed"]
+    assert run_operation(key, import_file=str(exported), **place)["key"] == made["key"]
 
 
 def test_a_signer_from_each_source(secrets: Secrets, tmp_path: Path) -> None:
-    run(key, name="alice", mnemonic=WORDS, keyring_backend="test", keyring_dir=str(tmp_path))
-    run(key, name="alice-account", mnemonic=WORDS, keyring_backend="kubernetes", namespace="alice")
+    run_operation(key, name="alice", mnemonic=WORDS, keyring_backend="test", keyring_dir=str(tmp_path))
+    run_operation(key, name="alice-account", mnemonic=WORDS, keyring_backend="kubernetes", namespace="alice")
     secrets.create_namespaced_secret(
         "alice",
         {"metadata": {"name": "own", "labels": {}}, "data": {"mnemonic": base64.b64encode(WORDS.encode()).decode()}},
@@ -238,9 +231,7 @@ def test_a_signer_from_each_source(secrets: Secrets, tmp_path: Path) -> None:
 
 
 def signer(**arguments: Any) -> Any:
-    validated = ArgumentSpecValidator(connection.SIGNER_OPTIONS).validate(arguments)
-    assert not validated.error_messages
-    return connection.signer(validated.validated_parameters)
+    return connection.signer(checked_options(connection.SIGNER_OPTIONS, **arguments))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +259,7 @@ def signer(**arguments: Any) -> Any:
 def test_bad_input_is_told_before_anything_changes(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     usual = {"name": "alice", "keyring_backend": "test", "keyring_dir": str(tmp_path)}
     with pytest.raises(InterchainError, match=message):
-        run(key, **{**usual, **arguments})
+        run_operation(key, **{**usual, **arguments})
     assert not list(tmp_path.iterdir())
 
 
@@ -278,13 +269,13 @@ def test_files_that_others_may_read_are_refused(tmp_path: Path) -> None:
     for mode in (0o604, 0o620, 0o601):
         path.chmod(mode)
         with pytest.raises(InterchainError, match=f"mnemonic_file has mode {mode:04o}: others could read or change"):
-            run(key, **arguments)
+            run_operation(key, **arguments)
     path.chmod(0o440)  # as Kubernetes mounts it for a group
-    assert run(key, **arguments)["changed"]
+    assert run_operation(key, **arguments)["changed"]
     path.chmod(0o600)
     path.write_text(" \n")
     with pytest.raises(InterchainError, match="mnemonic_file is empty"):
-        run(key, **arguments)
+        run_operation(key, **arguments)
     path.unlink()
     with pytest.raises(InterchainError, match="cannot be read: No such file"):
-        run(key, **arguments)
+        run_operation(key, **arguments)
