@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real provider node for each test that asks for one, and, for the tests of one file together, a validator's node of a launched consumer."""
+"""A real provider node for each test that asks for one, and, for the tests of one file together, an API server or a validator's node of a launched consumer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.api_server import ApiServer
 from tests.integration.consumer_place import wait_for
 from tests.integration.kubelet import Kubelet
 from tests.integration.monitor_place import MonitorPlace
@@ -29,6 +30,16 @@ def node(tmp_path: Path) -> Iterator[Node]:
     made.start()
     yield made
     made.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    made = ApiServer(tmp_path_factory.mktemp("api"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -45,12 +45,9 @@ class MonitorPlace(Place):
         answer: str = core.create_namespaced_service_account_token("monitor", MONITOR, wanted).status.token
         return answer
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
         """Return the environment of playbooks; once there is a monitor, with its rights."""
-        found = super().environment()
-        if self.monitor_kubeconfig is not None:
-            found.update(dict.fromkeys(("KUBECONFIG", "K8S_AUTH_KUBECONFIG"), str(self.monitor_kubeconfig)))
-        return found
+        return super().environment(kubeconfig or self.monitor_kubeconfig)
 
     def playbook(self, name: str, *, check: bool = False, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection with the inventory variables of the monitor, in check mode perhaps; return how it ended."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,6 @@ from tests.integration.api_server import ApiServer
 from tests.operation import run_operation
 
 SECRET = "c2VjcmV0LXZhbHVl"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(tmp_path_factory.mktemp("api"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
 
 
 def converge(server: ApiServer, *definitions: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:

@@ -22,16 +22,6 @@ MONITOR = f"{VALIDATOR}-monitor"
 PROVIDER = {"provider": 26656}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(tmp_path_factory.mktemp("api"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 @pytest.fixture
 def place(server: ApiServer) -> Iterator[Place]:
     made = Place(server)

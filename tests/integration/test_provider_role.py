@@ -61,22 +61,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(tmp_path_factory.mktemp("provider"))
-    controllers = None
-    try:
-        made.start()
-        controllers = Controllers(made.kubeconfig)
-        controllers.start()
-        yield made
-    finally:
-        if controllers is not None:
-            controllers.stop()
-        made.stop()
-
-
-@pytest.fixture(scope="module")
-def cluster(server: ApiServer) -> Cluster:
+def cluster(server: ApiServer) -> Iterator[Cluster]:
+    controllers = Controllers(server.kubeconfig)
+    controllers.start()
     made = Cluster(str(server.kubeconfig))
     made.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "files"}})
     made.apply(
@@ -87,7 +74,8 @@ def cluster(server: ApiServer) -> Cluster:
             "data": {"provider.json": GENESIS},
         }
     )
-    return made
+    yield made
+    controllers.stop()
 
 
 def deploy(server: ApiServer, **variables: Any) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,16 +19,6 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from ansible_collections.interchain.security.plugins.module_utils.runner import execute
 from tests.integration.api_server import ApiServer
 from tests.operation import checked_options
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    made = ApiServer(tmp_path_factory.mktemp("server"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
 
 
 def test_documents_are_config_maps_that_nobody_overwrites_unread(server: ApiServer) -> None:
