@@ -15,7 +15,10 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.operations import cluster_objects
+from ansible_collections.interchain.security.plugins.module_utils.operations import (
+    cluster_objects,
+    cluster_objects_info,
+)
 from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer
 from tests.operation import run_operation
@@ -226,3 +229,22 @@ def test_a_genesis_larger_than_a_config_map_is_kept_in_parts(server: ApiServer) 
     plain = GenesisStore(Cluster(str(server.kubeconfig)), "default", "small")
     plain.create("{}", {}, {})
     assert plain.read() == "{}"
+
+
+def look(server: ApiServer, **options: Any) -> Any:
+    return run_operation(cluster_objects_info, kubeconfig=str(server.kubeconfig), **options)["resources"]
+
+
+def test_objects_are_read_by_name_and_by_labels(server: ApiServer) -> None:
+    converge(server, config_map("read", one="1"))
+    (found,) = look(server, kind="ConfigMap", namespace="default", name="read")
+    assert found["data"] == {"one": "1"}
+    selected = look(server, kind="ConfigMap", label_selectors=["a=b", "a"])
+    assert "read" in [entry["metadata"]["name"] for entry in selected]
+    assert look(server, kind="ConfigMap", namespace="default", label_selectors=["a=b", "!a"]) == []
+    assert look(server, kind="ConfigMap", namespace="default", name="none") == []
+    assert look(server, kind="Lease", api_version="coordination.k8s.io/v1", namespace="nowhere", name="none") == []
+    with pytest.raises(InvalidInput, match="exclude each other"):
+        look(server, kind="ConfigMap", namespace="default", name="read", label_selectors=["a"])
+    with pytest.raises(ClusterError, match="Nonsense"):
+        look(server, kind="Nonsense", namespace="default", name="read")
