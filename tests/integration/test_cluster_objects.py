@@ -61,7 +61,7 @@ def test_the_cycle_of_an_object(server: ApiServer) -> None:
         assert not converge(server, wanted, check=True, **options)["changed"]
         again = converge(server, wanted, **options)
         assert not again["changed"]
-        assert again["diff"] == {"before": [], "after": []}
+        assert again["diff"] == {"before": {}, "after": {}}
         # A repeated apply is a request, but the object keeps its version.
         assert all(entry["verb"] == "patch" for entry in server.writes()[writes:])
 
@@ -121,7 +121,7 @@ def test_a_namespace_and_what_is_in_it_can_be_checked_before_either_is_there(ser
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}
     inside = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "later"}}
     checked = converge(server, namespace, inside, check=True)
-    assert len(checked["diff"]["after"]) == 2
+    assert list(checked["diff"]["after"]) == ["Namespace later", "ConfigMap later/x"]
     assert converge(server, namespace, inside)["changed"]
 
 

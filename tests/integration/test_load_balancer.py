@@ -124,7 +124,7 @@ def test_the_cycle_of_a_port(place: Place) -> None:
         assert not place.run(load_balancer, check=True, **options)["changed"]
         again = place.run(load_balancer, **options)
         assert not again["changed"]
-        assert again["diff"] == {"before": [], "after": []}
+        assert again["diff"] == {"before": {}, "after": {}}
     found = place.service()
     assert found is not None
     assert found["spec"]["type"] == "LoadBalancer"

@@ -76,11 +76,10 @@ def inventory(servers: dict[str, ApiServer], tmp_path_factory: pytest.TempPathFa
     return made
 
 
-def test_each_monitor_is_deployed_onto_its_own_cluster(servers: dict[str, ApiServer], inventory: Path) -> None:
-    """With one run, and nothing of the user's environment."""
+def deploy(inventory: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
-    command += ["interchain.security.deploy_monitor", "-e", "interchain_hosts=validators"]
-    done = subprocess.run(
+    command += ["interchain.security.deploy_monitor", "-e", "interchain_hosts=validators", *more]
+    return subprocess.run(
         command,
         env={"PATH": "/usr/bin:/bin", "HOME": str(inventory.parent), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
         stdin=subprocess.DEVNULL,
@@ -89,6 +88,11 @@ def test_each_monitor_is_deployed_onto_its_own_cluster(servers: dict[str, ApiSer
         timeout=240,
         check=False,
     )
+
+
+def test_each_monitor_is_deployed_onto_its_own_cluster(servers: dict[str, ApiServer], inventory: Path) -> None:
+    """With one run, and nothing of the user's environment; a second one changes nothing."""
+    done = deploy(inventory)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     for name, other in (VALIDATORS, VALIDATORS[::-1]):
         cluster = Cluster(str(servers[name].kubeconfig))
@@ -102,3 +106,27 @@ def test_each_monitor_is_deployed_onto_its_own_cluster(servers: dict[str, ApiSer
         assert cluster.get("Namespace", f"{other}-monitor") is None
         policy = ("ValidatingAdmissionPolicy", f"interchain-monitor-{other}", None, "admissionregistration.k8s.io/v1")
         assert cluster.get(*policy) is None
+    again = deploy(inventory)
+    assert again.stdout.count("changed=0") == len(VALIDATORS), again.stdout[-4000:]
+
+
+def versions(servers: dict[str, ApiServer]) -> list[str]:
+    """Return which version each monitor's configuration and StatefulSet have."""
+    found = []
+    for name, server in servers.items():
+        cluster = Cluster(str(server.kubeconfig))
+        for kind, called, api_version in (("ConfigMap", "configuration", "v1"), ("StatefulSet", "monitor", "apps/v1")):
+            one = cluster.get(kind, called, f"{name}-monitor", api_version)
+            assert one is not None
+            found.append(one["metadata"]["resourceVersion"])
+    return found
+
+
+def test_the_check_mode_shows_what_would_change(servers: dict[str, ApiServer], inventory: Path) -> None:
+    before = versions(servers)
+    done = deploy(inventory, "--check", "--diff", "-e", "monitor_check_interval=61")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert done.stdout.count("changed=1") == len(VALIDATORS), done.stdout[-4000:]
+    shown = [line for line in done.stdout.splitlines() if line.startswith("+ ") and "check_interval: 61" in line]
+    assert len(shown) == len(VALIDATORS)
+    assert versions(servers) == before

@@ -313,12 +313,25 @@ def decoded(data: Mapping[str, str] | None, key: str) -> str:
 
 
 def merge_changes(changes: Sequence[Change]) -> dict[str, Any]:
-    """Return ``changed`` and ``diff`` of a module result for several writes."""
-    changed = [change for change in changes if change.changed]
-    return {
-        "changed": bool(changed),
-        "diff": {"before": [change.before for change in changed], "after": [change.after for change in changed]},
-    }
+    """Return ``changed`` and ``diff`` of a module result for several writes: the objects by kind and name, before the first and after the last one."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for change in changes:
+        written = change.before or change.after
+        if change.changed and written is not None:
+            title = _title(written)
+            if title not in before and title not in after and change.before is not None:
+                before[title] = change.before
+            after.pop(title, None)
+            if change.after is not None:
+                after[title] = change.after
+    return {"changed": any(change.changed for change in changes), "diff": {"before": before, "after": after}}
+
+
+def _title(found: Mapping[str, Any]) -> str:
+    """Return how an object is named in a diff."""
+    metadata = found["metadata"]
+    return f"{found['kind']} {metadata['namespace'] + '/' if metadata.get('namespace') else ''}{metadata['name']}"
 
 
 def _without_none(value: Any) -> Any:
