@@ -30,7 +30,4 @@ options:
     description: Amount of the fees' denom below which an account counts as unable to pay for long.
     type: int
     default: 100000
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """

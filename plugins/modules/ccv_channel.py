@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.relayer
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Says whether a step would be taken, and what share sent.

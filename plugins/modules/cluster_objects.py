@@ -13,6 +13,8 @@ description:
   - Does for a list of objects what M(kubernetes.core.k8s) does for one, with the client of that collection and within Ansible's own process, so that a
     task takes some milliseconds for each object. The launch of a consumer chain waits for it.
   - The values of Secrets show in no diff.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: The server checks what would be written and writes nothing.
@@ -48,11 +50,6 @@ options:
         C(interchain-security/volume), is removed and made again.
     type: int
     default: 0
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

@@ -13,6 +13,8 @@ description:
   - Reads what M(kubernetes.core.k8s_info) reads, with the client of that collection and within Ansible's own process, so that a task takes some
     milliseconds and not most of a second. The monitor does it with every look at its nodes.
   - Secrets are returned with their values. Set C(no_log) where they are read.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Nothing is changed in any mode.
@@ -40,11 +42,6 @@ options:
     type: list
     elements: str
     default: []
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

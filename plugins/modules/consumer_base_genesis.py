@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Keeps the base genesis in the ConfigMap C(base-genesis), compressed and in several ConfigMaps when it is too large for one.
   - A base genesis that is kept already stays.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Reads the source, and writes nothing.
@@ -63,12 +65,8 @@ options:
     description: Labels of the ConfigMaps.
     type: dict
     default: {}
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 requirements:
   - httpx
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

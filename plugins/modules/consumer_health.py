@@ -23,6 +23,7 @@ description:
   - Never removes a pod by force, a volume, a sign state or a key, and never starts a node that was scaled to 0.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.cluster
 attributes:
   diff_mode:
     description: Returns the objects that change.
@@ -61,9 +62,6 @@ options:
     description: Seconds after a repair in which the same node is not repaired again; twice as long after each that did not help, up to six hours.
     type: int
     default: 600
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

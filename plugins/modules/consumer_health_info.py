@@ -14,6 +14,8 @@ description:
     has twenty seconds to answer.
   - Says whether a node runs, its height rises, it has caught up, has peers, signs the newest blocks, and has room on its volume. Each is a condition with a
     reason and the time since which it holds. That time is known when M(interchain.security.consumer_health) has kept the conditions.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Changes nothing anyway.
@@ -33,11 +35,6 @@ options:
     description: How many of the newest commits are looked at for the node's signature.
     type: int
     default: 20
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

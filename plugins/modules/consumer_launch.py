@@ -18,6 +18,7 @@ description:
   - A genesis that is there is kept.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.cluster
 attributes:
   diff_mode:
     description: Returns the objects that change, without the values of Secrets.
@@ -56,9 +57,6 @@ options:
     description: Whether all other nodes of the validator are started too that are staged and whose chains have launched.
     type: bool
     default: false
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,7 @@ description:
   - Compares what the cluster holds of a validator's consumers with what the provider chain says of them.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.cluster
 options:
   validator:
     description: Name of the validator, which its namespaces begin with.
@@ -24,9 +25,6 @@ options:
   fence_namespace:
     description: Namespace of the fences. The default is O(monitor_namespace).
     type: str
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,8 @@ description:
   - Looks at the nodes of a consumer of all validators in the cluster, as far as they may be read, and asks them for the chain's newest validator set.
   - Says whether the node of one validator may be taken down for an update while more than two thirds of the power of these nodes stays up. A node
     with a third of it or more may go while all others are up.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Changes nothing anyway.
@@ -26,11 +28,6 @@ options:
     description: Name of the validator whose node is to be updated.
     type: str
     required: true
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

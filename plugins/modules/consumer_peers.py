@@ -20,6 +20,7 @@ description:
   - Only nodes that run are looked at, those of launched consumers with a namespace of the validator and a StatefulSet that wants a pod.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Says what would be done, a restart by whom the node is connected to at this moment.
@@ -66,9 +67,6 @@ options:
         twice within ten minutes, or within this time when that is shorter.
     type: int
     default: 3600
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
   - A restart deletes the pod with its grace period; the next one comes when the kubelet has said that it is gone, on the same volume with the same
     sign state.
   - Then waits until the pod is ready and the chain has a new block, and fails when that does not come. A node that is as it should be only has to be ready.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Can run in check mode and predict the change without making it, from what is written by then.
@@ -45,11 +47,6 @@ options:
     description: Seconds until the node must be back.
     type: int
     default: 300
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

@@ -20,6 +20,7 @@ description:
   - Its Deployments, Secrets and the provider's node stay. Running it again changes nothing.
 extends_documentation_fragment:
   - interchain.security.provider
+  - interchain.security.cluster
 options:
   validator:
     description: Name of the validator here, which its namespaces begin with.
@@ -62,9 +63,6 @@ options:
     description: Seconds until the pods of a Deployment must be gone.
     type: int
     default: 180
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,8 @@ description:
   - A port is claimed by an EndpointSlice of its own. A port that another node has is refused, and names that node. Ports of consumers whose namespace has gone
     are freed.
   - Where the ports lead to is the matter of M(interchain.security.node_routes).
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Can run in check mode and predict the change without making it. Then nothing is waited for.
@@ -63,11 +65,6 @@ options:
     description: The address that is waited for. Empty for any.
     type: str
     default: ''
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Asks the node of the role C(node) in a namespace through the API server, so that no network policy is in the way.
   - A node that does not answer is not an error.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Changes nothing anyway.
@@ -29,11 +31,6 @@ options:
     description: Seconds to wait at most.
     type: int
     default: 0
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

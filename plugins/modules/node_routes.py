@@ -13,6 +13,8 @@ description:
   - Writes the address of each node's pod into the EndpointSlice that claims the node's port of the load balancer, and takes it out when there is no pod.
   - Nothing is sent to a pod that has not the labels of that very node, in a namespace that has them too.
   - Starts and restarts nothing.
+extends_documentation_fragment:
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Can run in check mode and predict the change without making it. Then nothing is waited for.
@@ -37,11 +39,6 @@ options:
     description: Seconds to wait for the pods that are wanted to have their addresses. A pod that has none by then is no failure.
     type: int
     default: 0
-  kubeconfig:
-    description: Access to the cluster. The default is E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or the pod's own service account.
-    type: path
-requirements:
-  - kubernetes
 author:
   - Interchain Security Monitor contributors (@interchain-security-monitor)
 """

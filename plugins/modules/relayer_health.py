@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.relayer
+  - interchain.security.cluster
 attributes:
   check_mode:
     description: Says what would be done.

@@ -9,18 +9,25 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils import supervisor
+from ansible_collections.interchain.security.plugins.module_utils.event_source import cursor
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
+from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK, ENDPOINTS
 from tests.testbed.devnet import Devnet
 
 # Launches wait for block times and spawn times; a hang still ends here.
 pytestmark = pytest.mark.timeout(900)
 
 
+# What a monitor makes when it first has to: with its start, a minute later, when somebody announces something else.
+OWN_DOCUMENTS = {CHECK, ENDPOINTS, supervisor.DOCUMENT, cursor.DOCUMENT}
+
+
 def state(devnet: Devnet) -> set[str]:
     """Name what must not change: consumers on the chain, and namespaces, Secrets and memories in the cluster.
 
-    The ConfigMap ``check`` is no part of it: a monitor makes it with its first periodic check, a minute after its start. Neither is
-    what there is of a consumer that another file stopped: it goes when that is deleted.
+    The monitors go on meanwhile: their own documents are no part of it, nor is what there is of a consumer that another file stopped,
+    which goes when that is deleted.
     """
     consumers = devnet.consumers()
     ended = {entry["consumer_id"] for entry in consumers if entry["phase"] in ("stopped", "deleted")}
@@ -33,7 +40,11 @@ def state(devnet: Devnet) -> set[str]:
         if entry["consumer_id"] not in ended
     }
     for entry in objects:
-        if entry.name not in leaving | {"check"} and entry.namespace not in leaving and entry.consumer_id not in ended:
+        if (
+            entry.name not in leaving | OWN_DOCUMENTS
+            and entry.namespace not in leaving
+            and entry.consumer_id not in ended
+        ):
             found.add(f"{entry.kind} {entry.namespace}/{entry.name}")
     return found
 

@@ -9,24 +9,23 @@ It keeps objects in memory, runs nothing, and checks each body that it is sent a
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
 
 from tests.fakes import controller_schemas
+from tests.fakes.json_api import Answer
 
 TOKEN = "a-token-of-the-stand-in"
-Answer = tuple[int, Any]
 
 
 class Controller:
     """The objects, the jobs that were launched, and what was refused."""
+
+    authorizations = (f"Bearer {TOKEN}",)
+    headers: ClassVar[dict[str, str]] = {"X-API-Product-Name": "AWX", "X-API-Product-Version": "24.6.1"}
 
     def __init__(self) -> None:
         self.objects: dict[str, list[dict[str, Any]]] = {kind: [] for kind in controller_schemas.OBJECTS}
@@ -222,44 +221,3 @@ class Controller:
         wanted = {name: value for name, value in query.items() if name not in ("page", "page_size")}
         found = [entry for entry in entries if all(str(entry.get(name)) == value for name, value in wanted.items())]
         return {"count": len(found), "next": None, "previous": None, "results": found}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    controller: Controller
-    protocol_version = "HTTP/1.1"
-
-    def _handle(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        given = self.rfile.read(length)
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            status, answer = 401, {"detail": "Authentication credentials were not provided."}
-        else:
-            status, answer = self.controller.answer(self.command, self.path, json.loads(given) if given else None)
-        text = b"" if answer is None else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-API-Product-Name", "AWX")
-        self.send_header("X-API-Product-Version", "24.6.1")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _handle
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(controller: Controller) -> Iterator[str]:
-    """Serve a controller on an address of this machine; yield its URL."""
-    handler = type("Handler", (_Handler,), {"controller": controller})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -12,12 +12,9 @@ from __future__ import annotations
 import base64
 import copy
 import datetime
-import json
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import jinja2
@@ -26,6 +23,7 @@ import yaml
 from jinja2.nativetypes import NativeEnvironment
 
 from tests.fakes import eda_schemas
+from tests.fakes.json_api import Answer
 
 TOKEN = "a-token-of-the-eda-stand-in"
 USER, PASSWORD = "admin", "a-password-of-the-eda-stand-in"
@@ -48,7 +46,6 @@ AWX_VARIABLES = {"aap_hostname": "{{host}}", "aap_username": "{{username}}", "aa
 BUSY = ("starting", "stopping", "deleting", "running", "unresponsive", "workers offline")
 NEXT = {"pending": "starting", "starting": "running", "stopping": "stopped"}
 RENDERER = NativeEnvironment(undefined=jinja2.StrictUndefined)
-Answer = tuple[int, Any]
 
 
 class Refused(Exception):
@@ -61,6 +58,9 @@ class Refused(Exception):
 
 class EdaController:
     """The objects, what was changed, and what was refused."""
+
+    authorizations = (f"Bearer {TOKEN}", f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}")
+    headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self.objects: dict[str, list[dict[str, Any]]] = {kind: [] for kind in eda_schemas.KINDS}
@@ -391,42 +391,3 @@ class EdaController:
             "page": number,
             "results": [self._shown(kind, entry) for entry in found[first : first + PAGE_SIZE]],
         }
-
-
-class _Handler(BaseHTTPRequestHandler):
-    controller: EdaController
-    protocol_version = "HTTP/1.1"
-
-    def _handle(self) -> None:
-        given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if self.headers.get("Authorization") not in (f"Bearer {TOKEN}", f"Basic {basic}"):
-            status, answer = 401, {"detail": "Authentication credentials were not provided."}
-        else:
-            status, answer = self.controller.answer(self.command, self.path, json.loads(given) if given else None)
-        text = b"" if answer is None else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _handle
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(controller: EdaController) -> Iterator[str]:
-    """Serve a controller on an address of this machine; yield its URL."""
-    handler = type("Handler", (_Handler,), {"controller": controller})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fakes.controller import TOKEN, Controller, serving
+from tests.fakes.controller import TOKEN, Controller
+from tests.fakes.json_api import serving
+from tests.integration import setup_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 MNEMONIC = "abandon " * 11 + "about"
@@ -65,35 +65,8 @@ def url(controller: Controller) -> Iterator[str]:
 
 
 def set_up(url: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", "localhost,"),
-            "interchain.security.awx_setup",
-            *(
-                "-e",
-                json.dumps(
-                    {
-                        "ansible_connection": "local",
-                        "ansible_python_interpreter": sys.executable,
-                        **VARIABLES,
-                        **variables,
-                    }
-                ),
-            ),
-        ],
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
-            "ANSIBLE_PIPELINING": "true",
-            "CONTROLLER_HOST": url,
-            "CONTROLLER_OAUTH_TOKEN": TOKEN,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
+    return setup_playbook.run(
+        "awx_setup", {**VARIABLES, **variables}, {"CONTROLLER_HOST": url, "CONTROLLER_OAUTH_TOKEN": TOKEN}
     )
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fakes.controller import TOKEN, Controller, serving
+from tests.fakes.controller import TOKEN, Controller
+from tests.fakes.json_api import serving
 from tests.integration.provider_operations import Provider, provider
 from tests.integration.single_node import CHAIN_ID
 from tests.testbed import collection

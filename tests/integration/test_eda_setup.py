@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fakes.eda_controller import AWX_TYPE, PASSWORD, TOKEN, USER, EdaController, serving
+from tests.fakes.eda_controller import AWX_TYPE, PASSWORD, TOKEN, USER, EdaController
+from tests.fakes.json_api import serving
+from tests.integration import setup_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 URL, BRANCH = "https://git.example.com/monitor.git", "v0.1.0"
@@ -74,37 +73,8 @@ def url(controller: EdaController) -> Iterator[str]:
 
 
 def set_up(url: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("AAP_", "CONTROLLER_"))}
-    return subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", "localhost,"),
-            "interchain.security.eda_setup",
-            *options,
-            *(
-                "-e",
-                json.dumps(
-                    {
-                        "ansible_connection": "local",
-                        "ansible_python_interpreter": sys.executable,
-                        **VARIABLES,
-                        **variables,
-                    }
-                ),
-            ),
-        ],
-        env={
-            **given,
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
-            "ANSIBLE_PIPELINING": "true",
-            "AAP_HOSTNAME": url,
-            "AAP_TOKEN": TOKEN,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
+    return setup_playbook.run(
+        "eda_setup", {**VARIABLES, **variables}, {"AAP_HOSTNAME": url, "AAP_TOKEN": TOKEN}, *options
     )
 
 
