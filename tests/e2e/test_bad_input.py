@@ -27,13 +27,15 @@ def state(devnet: Devnet) -> set[str]:
     """Name what must not change: consumers on the chain, and namespaces, Secrets and memories in the cluster.
 
     The monitors go on meanwhile: their own documents are no part of it, nor is what there is of a consumer that another file stopped,
-    which goes when that is deleted.
+    which goes when that is deleted, or is in a namespace that goes already.
     """
     consumers = devnet.consumers()
     ended = {entry["consumer_id"] for entry in consumers if entry["phase"] in ("stopped", "deleted")}
     text = devnet.kubectl("get", "namespaces,secrets,configmaps", "--all-namespaces", "--output", "json")
     objects = [Object.read(entry) for entry in json.loads(text)["items"]]
-    leaving = {entry.name for entry in objects if entry.kind == "Namespace" and entry.consumer_id in ended}
+    leaving = {
+        entry.name for entry in objects if entry.kind == "Namespace" and (entry.leaves or entry.consumer_id in ended)
+    }
     found = {
         f"consumer {entry['consumer_id']} of {entry['opted_in']}"
         for entry in consumers
@@ -57,12 +59,14 @@ class Object:
     namespace: str
     name: str
     consumer_id: str
+    leaves: bool
 
     @staticmethod
     def read(entry: dict[str, Any]) -> Object:
         metadata = entry["metadata"]
         consumer_id = metadata.get("labels", {}).get(ID_LABEL, "")
-        return Object(entry["kind"], metadata.get("namespace", ""), metadata["name"], consumer_id)
+        leaves = "deletionTimestamp" in metadata
+        return Object(entry["kind"], metadata.get("namespace", ""), metadata["name"], consumer_id, leaves)
 
 
 @pytest.mark.parametrize(
