@@ -269,7 +269,7 @@ def molecule(stage: Stage) -> None:
         stage.run("destroy", "molecule", "destroy", limit=END_GRACE)
 
 
-# Name: what it runs, and the seconds that it may take, about a quarter more than on two cores that do nothing else; testbed with a cold build.
+# Name: what it runs, and the seconds that it may take, which end a run that hangs; the testbed's are those of a cold build.
 STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "lint": (lint, 300),
     "sanity": (sanity, 350),

@@ -93,6 +93,14 @@ class Kind:
     name_within: bool = False  # else names that begin with it are found
 
 
+DECISION_ENVIRONMENT: dict[str, Any] = {
+    "name": NAME,
+    "description": TEXT,
+    "image_url": NAME,
+    "organization_id": NUMBER,
+    "eda_credential_id": NULL_NUMBER,
+    "pull_policy": {"enum": ["always", "never", "missing"]},
+}
 KINDS = {
     "organizations": Kind(None, None, {"description": ""}),
     "rulebooks": Kind(None, None, {"description": ""}, name_within=True),
@@ -114,23 +122,8 @@ KINDS = {
         {"description": "", "managed": False},
     ),
     "decision-environments": Kind(
-        fields(
-            ("name", "image_url", "organization_id"),
-            name=NAME,
-            description=TEXT,
-            image_url=NAME,
-            organization_id=NUMBER,
-            eda_credential_id=NULL_NUMBER,
-            pull_policy={"enum": ["always", "never", "missing"]},
-        ),
-        fields(
-            name=NAME,
-            description=TEXT,
-            image_url=NAME,
-            organization_id=NUMBER,
-            eda_credential_id=NULL_NUMBER,
-            pull_policy={"enum": ["always", "never", "missing"]},
-        ),
+        fields(("name", "image_url", "organization_id"), **DECISION_ENVIRONMENT),
+        fields(**DECISION_ENVIRONMENT),
         {"description": "", "eda_credential_id": None, "pull_policy": "always"},
     ),
     "projects": Kind(

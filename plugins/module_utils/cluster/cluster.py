@@ -317,15 +317,19 @@ def merge_changes(changes: Sequence[Change]) -> dict[str, Any]:
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     for change in changes:
-        written = change.before or change.after
+        written = change.after or change.before
         if change.changed and written is not None:
-            title = _title(written)
-            if title not in before and title not in after and change.before is not None:
-                before[title] = change.before
-            after.pop(title, None)
-            if change.after is not None:
-                after[title] = change.after
-    return {"changed": any(change.changed for change in changes), "diff": {"before": before, "after": after}}
+            before.setdefault(_title(written), change.before)
+            after[_title(written)] = change.after
+    return {
+        "changed": any(change.changed for change in changes),
+        "diff": {"before": _present(before), "after": _present(after)},
+    }
+
+
+def _present(objects: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those that are there."""
+    return {title: found for title, found in objects.items() if found is not None}
 
 
 def _title(found: Mapping[str, Any]) -> str:
