@@ -76,7 +76,8 @@ class GoPart(Part):
 
     @property
     def key(self) -> str:
-        inputs = [(self.directory / file).read_bytes() for file in ("go.mod", "go.sum")]
+        own = sorted(self.directory.rglob("*.go"))
+        inputs = [file.read_bytes() for file in (self.directory / "go.mod", self.directory / "go.sum", *own)]
         return f"{self.version}-{cache.digest([*inputs, self.linker_flags.encode()])}"
 
     def build(self, directory: Path) -> None:
