@@ -23,7 +23,7 @@ import tomli_w
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
-from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import merged
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import derived_node_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
@@ -48,8 +48,12 @@ CHARLIE = derived_node_id("charlie", CHAIN)
 # No gossip, and blocks that are far enough apart that a busy machine does not look like a pause.
 QUIET = {"p2p": {"pex": False}, "consensus": {"timeout_commit": "3s"}}
 NOBODY = "p2p.nowhere.svc"
-# What charlie announces, and why he is left out for it.
+# What charlie announces before the launch: an account that would make every node panic, and a zone that would keep every node from its start.
+AT_LAUNCH = f"relayer={address.module_account('fee_collector', 'cosmos')} p2p=2001:db8::1%x],"
+# What he announces later, and why he is left out for it.
 HOSTILE = {
+    AT_LAUNCH: "is not an IP address or a DNS name",
+    f"p2p=2001:db8::1%]:1,{'ab' * 20}@10.96.0.1:443,{'cd' * 20}@[::2": "is not an IP address or a DNS name",
     "p2p=$(touch /tmp/hostile)": "is not an IP address or a DNS name",
     "p2p={{ lookup('pipe', 'touch /tmp/hostile') }}": "is not an IP address or a DNS name",
     "p2p=" * 70: "is not an IP address or a DNS name",
@@ -57,8 +61,8 @@ HOSTILE = {
     "p2p=192.0.2.1:26656": "is not an IP address or a DNS name",
     "p2p=192.0.2.1,@;": "is not an IP address or a DNS name",
     "p2p=127.0.0.1": "an address of its own machine",
+    "p2p=::ffff:127.0.0.1": "an address of its own machine",
     f"node={'x' * 40} p2p=192.0.2.1": "is not 40 hexadecimal digits",
-    "": "announce no p2p=",
 }
 
 
@@ -116,7 +120,7 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     """A consumer of all three that makes blocks; charlie's monitor rests afterwards."""
     found = devnet.get("secret", "node-key", "charlie-monitor")
     assert found is not None
-    write_details(devnet, "charlie", min(HOSTILE))
+    write_details(devnet, "charlie", AT_LAUNCH)
     # As the monitor ics-operator makes it.
     seed = hashlib.sha256(hashlib.sha256(f"ics-consumer-charlie-{CHAIN}".encode()).digest()).digest()
     file = consensus_key.from_seed(seed).node_key_file()
@@ -213,7 +217,15 @@ def provider_power(devnet: Devnet, name: str) -> int:
 def test_nonsense_leaves_out_its_validator_alone_and_says_why(devnet: Devnet, consumer_id: str) -> None:
     charlie = devnet.variables("charlie")["interchain_operator_address"]
     runs = {name: run_of(devnet, name, consumer_id) for name in POWERS}
-    for details, reason in HOSTILE.items():
+    nodes = {
+        name: announcement.parse(operate(devnet, name, validator_info)["validators"][0]["details"]).node
+        for name in ("alice", "bob")
+    }
+    copied = {
+        f"node={nodes['alice']} p2p=192.0.2.1": "the one that this validator announces itself",
+        f"node={nodes['bob']} p2p=192.0.2.1": "the one of cosmosvaloper",
+    }
+    for details, reason in {**HOSTILE, **copied, "": "announce no p2p="}.items():
         write_details(devnet, "charlie", details)
         found = looked_at(devnet, "alice", consumer_id)
         assert [entry["operator_address"] for entry in found["skipped"]] == [charlie], details

@@ -126,10 +126,12 @@ class RustPart(Part):
         shutil.rmtree(work)
 
 
-# Static, so that they run in an image that holds nothing else. Quickly built counts more than quick: they wait for others.
+# Static, so that they run in an image that holds nothing else. Quickly built counts more than quick: they wait for others. Without optimization
+# the relayer takes a third of the processor time to build.
 _RUST_SETTINGS = {
     "RUSTFLAGS": "-C target-feature=+crt-static",
-    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
     "CARGO_PROFILE_RELEASE_STRIP": "true",
 }
 

@@ -34,9 +34,10 @@ class Announcement:
 
 
 def checked_host(text: str) -> str:
-    """Return ``text`` when it is an IPv4 or IPv6 address or a DNS name (no port, no brackets), else raise InvalidInput."""
+    """Return ``text`` when it is an IPv4 or IPv6 address or a DNS name (no port, no brackets, no zone), else raise InvalidInput."""
     try:
-        return str(ipaddress.ip_address(text))
+        if "%" not in text:  # behind it, in a zone, Python takes any text for a part of the address
+            return str(ipaddress.ip_address(text))
     except ValueError:
         if DNS_NAME.fullmatch(text) and not re.fullmatch(r"[0-9.]+", text):
             return text

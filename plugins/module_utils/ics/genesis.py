@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,25 @@ PROFILES = ("relayers", ICS_OPERATOR)
 # The one account that the monitor ics-operator funds. Its key is publicly known, so only chains shared with that monitor take this profile.
 ICS_OPERATOR_ACCOUNT = "consumer1r5v5srda7xfth3hn2s26txvrcrntldju7725yc"
 ICS_OPERATOR_MNEMONIC = " ".join(["abandon"] * 23 + ["art"])
+
+# Of the Cosmos SDK, IBC and Interchain Security, where the name is not that of the module.
+MODULE_ACCOUNT_NAMES = (
+    "bonded_tokens_pool",
+    "cons_redistribute",
+    "cons_to_send_to_provider",
+    "consumer_rewards_pool",
+    "distribution",
+    "fee_collector",
+    "feeibc",
+    "gov",
+    "interchainaccounts",
+    "mint",
+    "nft",
+    "not_bonded_tokens_pool",
+    "protocolpool",
+    "protocolpool_escrow",
+    "transfer",
+)
 
 # A ConfigMap holds 1 MiB in all; what does not fit goes compressed, in parts of this size (base64 takes a third more).
 LARGEST_PLAIN = 900_000
@@ -106,28 +126,45 @@ def funding_of(metadata: str, default: Funding) -> Funding:
         return default
 
 
-def relayer_accounts(validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
+def module_accounts(base: Mapping[str, Any]) -> frozenset[bytes]:
+    """Return the raw addresses that belong to modules of the chain, as far as its base genesis and the names in use tell.
+
+    With an account of another kind in such a place the chain's node panics at its first start.
+    """
+    state = base.get("app_state")
+    names = {*MODULE_ACCOUNT_NAMES, *(state if isinstance(state, dict) else ())}
+    return frozenset(address.decode(address.module_account(name, "module"))[1] for name in names)
+
+
+def relayer_accounts(
+    validators: Sequence[ConsumerValidator], address_prefix: str, modules: frozenset[bytes] = frozenset()
+) -> list[str]:
     """Return the accounts to fund, in operator address order, each once.
 
-    For every validator it is the address that it announced, else its operator's own account, under the consumer's prefix.
+    For every validator it is the address that it announced, unless that is one of ``modules``, else its operator's own account, under
+    the consumer's prefix.
     """
     accounts: list[str] = []
     for validator in sorted(validators, key=lambda member: member.operator_address):
         announced = announcement.parse(validator.details).relayer
-        try:
-            account = address.with_prefix(announced, address_prefix)
-        except InvalidInput:  # nothing announced, or not an address: a stranger's mistake must not stop the launch
-            account = address.with_prefix(validator.operator_address, address_prefix)
+        account = address.with_prefix(validator.operator_address, address_prefix)
+        with suppress(
+            InvalidInput
+        ):  # nothing announced, or not an address: a stranger's mistake must not stop the launch
+            if address.decode(announced)[1] not in modules:
+                account = address.with_prefix(announced, address_prefix)
         if account not in accounts:
             accounts.append(account)
     return accounts
 
 
-def accounts_of(profile: str, validators: Sequence[ConsumerValidator], address_prefix: str) -> list[str]:
+def accounts_of(
+    profile: str, validators: Sequence[ConsumerValidator], address_prefix: str, base: Mapping[str, Any]
+) -> list[str]:
     """Return the accounts to fund under a profile: ``relayers`` (ours) or ``ics-operator`` (chains shared with that monitor)."""
     if profile == ICS_OPERATOR:
         return [address.with_prefix(ICS_OPERATOR_ACCOUNT, address_prefix)]
-    return relayer_accounts(validators, address_prefix)
+    return relayer_accounts(validators, address_prefix, module_accounts(base))
 
 
 def checked_base(text: str, source: str, genesis_hash: str) -> dict[str, Any]:
@@ -200,23 +237,19 @@ def merge(
                 "the base genesis has no app_state.ccvconsumer: it is not made by a consumer chain's binary"
             )
         auth, bank = state["auth"]["accounts"], state["bank"]
-        first = len(auth)
-        for number, account in enumerate(accounts, start=first):
-            auth.append(
-                {
-                    "@type": "/cosmos.auth.v1beta1.BaseAccount",
-                    "address": account,
-                    "pub_key": None,
-                    "account_number": str(number),
-                    "sequence": "0",
-                }
-            )
-            bank["balances"].append(
-                {
-                    "address": account,
-                    "coins": [{"denom": funding.denom, "amount": str(funding.amount)}],
-                }
-            )
+        known = json.dumps(auth)
+        for account in accounts:
+            if f'"{account}"' not in known:  # one of the base stays of the kind that it is
+                auth.append(
+                    {
+                        "@type": "/cosmos.auth.v1beta1.BaseAccount",
+                        "address": account,
+                        "pub_key": None,
+                        "account_number": str(len(auth)),
+                        "sequence": "0",
+                    }
+                )
+            _fund(bank["balances"], account, funding)
         supply = {coin["denom"]: int(coin["amount"]) for coin in bank["supply"]}
         supply[funding.denom] = supply.get(funding.denom, 0) + funding.amount * len(accounts)
         bank["supply"] = [{"denom": denom, "amount": str(supply[denom])} for denom in sorted(supply)]
@@ -234,6 +267,17 @@ def merge(
     merged.pop("validators", None)
     text = canonical(merged)
     return ConsumerGenesis(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _fund(balances: list[dict[str, Any]], account: str, funding: Funding) -> None:
+    """Add the funding to what the account has."""
+    balance = next((one for one in balances if one["address"] == account), None)
+    if balance is None:
+        balance = {"address": account, "coins": []}
+        balances.append(balance)
+    coins = {coin["denom"]: int(coin["amount"]) for coin in balance["coins"]}
+    coins[funding.denom] = coins.get(funding.denom, 0) + funding.amount
+    balance["coins"] = [{"denom": denom, "amount": str(coins[denom])} for denom in sorted(coins)]
 
 
 def canonical(content: Any) -> str:

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import announcement, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
+
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # an IPv4 address in its last 32 bits
 
 
 @dataclass(frozen=True)
@@ -35,22 +39,34 @@ class Peers:
 def peers_of(members: Iterable[Validator], chain_id: str, own_operator: str | None) -> Peers:
     """Return the peers of a node, in operator address order. ``members`` are the validators that take part in the chain.
 
-    Nobody's mistake keeps another one out: who cannot be dialled is left out with the reason.
+    Nobody's mistake keeps another one out: who cannot be dialled is left out with the reason. A node goes on dialling one address for
+    a node id only. Who announces that of another validator is left out, and that is the one with fewer tokens.
     """
     port = ports_of(chain_id).p2p
-    by_operator, skipped = {}, {}
-    for member in sorted(members, key=lambda one: one.operator_address):
-        if member.operator_address == own_operator:
-            continue
-        reason = fault(member)
-        if reason:
-            skipped[member.operator_address] = reason
-            continue
+    by_operator: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    owners: dict[str, str] = {}  # operator addresses by the node ids that they announce
+    for member in sorted(
+        members, key=lambda one: (one.operator_address != own_operator, -one.tokens, one.operator_address)
+    ):
+        operator = member.operator_address
         announced = announcement.parse(member.details)
         node = announced.node or derived_node_id(member.moniker, chain_id)
+        if operator == own_operator:
+            owners[node] = operator
+            continue
+        reason = fault(member)
+        if not reason and node in owners:
+            reason = f"its node id is the one of {owners[node]}, who has as many tokens or more"
+            if owners[node] == own_operator:
+                reason = "its node id is the one that this validator announces itself"
+        if reason:
+            skipped[operator] = reason
+            continue
+        owners[node] = operator
         host = f"[{announced.p2p}]" if ":" in announced.p2p else announced.p2p
-        by_operator[member.operator_address] = f"{node}@{host}:{port}"
-    return Peers(by_operator, skipped)
+        by_operator[operator] = f"{node}@{host}:{port}"
+    return Peers(dict(sorted(by_operator.items())), dict(sorted(skipped.items())))
 
 
 def derived_node_id(moniker: str, chain_id: str) -> str:
@@ -86,5 +102,10 @@ def _is_reachable(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host.lower() != "localhost"
+        return not re.search(r"(^|\.)localhost(\.localdomain)?$", host.lower())
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
+        address = inner or address
+    if address == _BROADCAST:
+        return False
     return not (address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast)

@@ -62,13 +62,14 @@ def build(launch: Launch, base: str, source: str, settings: genesis.GenesisSetti
     consumer = launch.consumer
     if consumer.spawn_time is None:
         raise QueryFailed(f"consumer {consumer.consumer_id} is launched but the provider names no spawn_time")
+    checked = genesis.checked_base(base, source, consumer.initialization.genesis_hash.hex())
     return genesis.merge(
-        genesis.checked_base(base, source, consumer.initialization.genesis_hash.hex()),
+        checked,
         launch.ccv_genesis,
         chain_id=consumer.chain_id,
         spawn_time=consumer.spawn_time,
         initial_height=max(1, consumer.initial_height[1]),
-        accounts=genesis.accounts_of(settings.profile, launch.validators, settings.address_prefix),
+        accounts=genesis.accounts_of(settings.profile, launch.validators, settings.address_prefix, checked),
         # With the other monitor's profile its amount counts, whatever the metadata says.
         funding=genesis.Funding()
         if settings.profile == genesis.ICS_OPERATOR

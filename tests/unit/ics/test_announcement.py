@@ -36,6 +36,10 @@ RELAYER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
         ("p2p=../../etc/passwd", Announcement()),
         ("p2p=192.0.2.1,deadbeef@evil:1", Announcement()),
         ("ap2p=192.0.2.1", Announcement()),
+        ("p2p=2001:db8::1%$(touch x)", Announcement()),
+        ("p2p=2001:db8::1%{{ 1 }}", Announcement()),
+        ("p2p=2001:db8::1%x],", Announcement()),
+        ("p2p=fe80::1%eth0", Announcement()),
     ],
 )
 def test_parse(details: str, expected: Announcement) -> None:

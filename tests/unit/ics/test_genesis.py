@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics import address
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
     ICS_OPERATOR_ACCOUNT,
@@ -120,6 +121,33 @@ def test_a_validator_announces_its_relayer_else_its_own_account_is_funded() -> N
     assert relayer_accounts([announced, silent], "consumer") == expected  # once
 
 
+@pytest.mark.parametrize("name", ["fee_collector", "bonded_tokens_pool", "cons_redistribute", "ccvconsumer"])
+def test_an_account_of_a_module_is_never_a_relayers(name: str) -> None:
+    """The chain's node would panic: the account is not a module account."""
+    announced = ConsumerValidator(ALICE, "a", 600, f"relayer={address.module_account(name, 'cosmos')} p2p=192.0.2.1")
+    silent = ConsumerValidator(ALICE, "a", 600, "")
+    accounts = accounts_of("relayers", [announced], "consumer", base())
+    assert accounts == accounts_of("relayers", [silent], "consumer", base())
+
+
+def test_an_account_of_the_base_is_funded_as_it_is() -> None:
+    account = relayer_accounts([ConsumerValidator(ALICE, "a", 600, "")], "consumer")[0]
+    own = base()
+    vesting = {
+        "@type": "/cosmos.vesting.v1beta1.DelayedVestingAccount",
+        "base_vesting_account": {"base_account": {"address": account}},
+    }
+    own["app_state"]["auth"]["accounts"] = [vesting]
+    own["app_state"]["bank"]["balances"] = [{"address": account, "coins": [{"denom": "gold", "amount": "5"}]}]
+    own["app_state"]["bank"]["supply"] = [{"denom": "gold", "amount": "5"}]
+    merged = merge(own, CCV, chain_id="c", spawn_time=SPAWN, initial_height=1, accounts=[account], funding=Funding(7))
+    state = json.loads(merged.text)["app_state"]
+    coins = [{"denom": "gold", "amount": "5"}, {"denom": "stake", "amount": "7"}]
+    assert state["auth"]["accounts"] == [vesting]
+    assert state["bank"]["balances"] == [{"address": account, "coins": coins}]
+    assert state["bank"]["supply"] == coins
+
+
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
@@ -147,7 +175,7 @@ def test_the_profile_of_the_other_monitor_gives_its_genesis() -> None:
         chain_id="testchain-0",
         spawn_time=SPAWN,
         initial_height=1,
-        accounts=accounts_of("ics-operator", [ConsumerValidator(ALICE, "a", 600, "")], "consumer"),
+        accounts=accounts_of("ics-operator", [ConsumerValidator(ALICE, "a", 600, "")], "consumer", {}),
         funding=Funding(),
     )
     state = json.loads(built_genesis.text)["app_state"]
@@ -160,7 +188,7 @@ def test_the_profile_of_the_other_monitor_gives_its_genesis() -> None:
 
 def test_our_own_profile_funds_each_validator() -> None:
     members = [ConsumerValidator(BOB, "b", 400, ""), ConsumerValidator(ALICE, "a", 600, "")]
-    assert accounts_of("relayers", members, "consumer") == relayer_accounts(members, "consumer")
+    assert accounts_of("relayers", members, "consumer", base()) == relayer_accounts(members, "consumer")
 
 
 def test_the_base_is_held_to_the_hash_on_chain() -> None:
