@@ -217,6 +217,7 @@ def monitor_rows(
                 "behind": max(int(height) - int(reached), 0) if reached.isdigit() else None,
                 "outstanding": len(documents.outstanding(namespace)),
                 "checked": _checked(documents.data(namespace, receipt.CHECK), _moment(now)),
+                "endpoint": documents.data(namespace, receipt.CHECK).get("endpoint"),
                 "restarts": supervised.get("restarts", "0"),
                 "last_end": end or None,
             }

@@ -44,6 +44,14 @@ def checked_host(text: str) -> str:
     raise InvalidInput(f"not an IP address or DNS name: {text[:60]!r}")
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def parse(details: str) -> Announcement:
     """Read the announcement of a validator's details; what strangers wrote in another form counts as absent."""
     for line in details.split("\n"):
@@ -67,6 +75,17 @@ def has_field(name: str, details: str) -> bool:
     """Tell whether the details announce a field, in whatever form: ``node`` and ``relayer`` count on the line of ``p2p`` only."""
     found = next((match for line in details.split("\n") if (match := _FIELDS.search(line))), None)
     return found is not None and found[name] is not None
+
+
+def compared(details: str, host: str) -> str:
+    """Return in a few words how what the details announce fits the address or DNS name that the load balancer has (empty: none yet)."""
+    announced = parse(details).p2p
+    if not announced:
+        return f"{host} is not announced" if host else "no address yet"
+    # A DNS name may be the validator's own for it.
+    if host and host != announced and _is_address(host) and _is_address(announced):
+        return f"announces {announced}, has {host}"
+    return "announced"
 
 
 def compose(details: str, announcement: Announcement) -> str:

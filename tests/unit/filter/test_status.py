@@ -176,6 +176,7 @@ def test_a_monitor_with_what_its_supervisor_wrote() -> None:
             "behind": 10,
             "outstanding": 1,
             "checked": None,
+            "endpoint": None,
             "restarts": "2",
             "last_end": "2026-11-23T11:00:00Z ended by SIGKILL",
         },
@@ -186,6 +187,7 @@ def test_a_monitor_with_what_its_supervisor_wrote() -> None:
             "behind": None,
             "outstanding": 0,
             "checked": None,
+            "endpoint": None,
             "restarts": "0",
             "last_end": None,
         },
@@ -266,8 +268,11 @@ def test_the_height_of_a_node(height: dict[str, Any], shown: int | None) -> None
     ],
 )
 def test_the_last_check(told: dict[str, str], checked: str | None) -> None:
-    (found,) = monitor_rows([config_map("check", told)], [MONITOR], now=NOW)
+    (found,) = monitor_rows(
+        [config_map("check", {**told, "endpoint": "192.0.2.1 is not announced"})], [MONITOR], now=NOW
+    )
     assert found["checked"] == checked
+    assert found["endpoint"] == "192.0.2.1 is not announced"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.announcement import (
     Announcement,
+    compared,
     compose,
     parse,
     remove,
@@ -44,6 +45,22 @@ RELAYER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
 )
 def test_parse(details: str, expected: Announcement) -> None:
     assert parse(details) == expected
+
+
+@pytest.mark.parametrize(
+    ("details", "host", "told"),
+    [
+        ("", "", "no address yet"),
+        ("", "192.0.2.1", "192.0.2.1 is not announced"),
+        ("p2p=", "lb.example.org", "lb.example.org is not announced"),
+        ("p2p=192.0.2.1", "192.0.2.1", "announced"),
+        ("p2p=192.0.2.1", "", "announced"),
+        ("p2p=192.0.2.1", "192.0.2.2", "announces 192.0.2.1, has 192.0.2.2"),
+        ("p2p=validator.example.org", "192.0.2.2", "announced"),
+    ],
+)
+def test_whether_the_load_balancers_address_is_announced(details: str, host: str, told: str) -> None:
+    assert compared(details, host) == told
 
 
 def test_compose_keeps_own_text_and_replaces_an_earlier_announcement() -> None:
