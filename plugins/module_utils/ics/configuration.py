@@ -315,7 +315,7 @@ KEYS: tuple[Key, ...] = (
         "interchain_storage_access_mode",
         "text",
         _choice("ReadWriteOnce", "ReadWriteOncePod"),
-        "Access mode of that volume",
+        "Access mode of that volume, ReadWriteOnce or ReadWriteOncePod",
     ),
     Key(
         "node_selector",

@@ -227,3 +227,11 @@ def test_the_example_can_be_used() -> None:
     example = yaml.safe_load((ROOT / "docs/config.example.yaml").read_text())
     assert example.pop("plugin") == "interchain.security.configuration"
     assert read(example, {})
+
+
+@pytest.mark.parametrize("role", ["consumer", "monitor", "node", "provider"])
+def test_no_role_takes_a_volume_that_several_machines_may_mount(role: str) -> None:
+    options = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+    choices = options["options"][f"{role}_storage_access_mode"]["choices"]
+    assert [read({"storage_access_mode": mode}, {})[0].value for mode in choices] == choices
+    assert not {"ReadWriteMany", "ReadOnlyMany"} & set(choices)
