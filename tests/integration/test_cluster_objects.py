@@ -213,7 +213,7 @@ def test_refused_and_lost_writes_end_in_the_wanted_state(server: ApiServer, tmp_
 def test_a_genesis_larger_than_a_config_map_is_kept_in_parts(server: ApiServer) -> None:
     store = GenesisStore(Cluster(str(server.kubeconfig)), "default", "large")
     generator = random.Random(11)
-    text = json.dumps([generator.random() for _unused in range(90_000)])
+    text = json.dumps([generator.random() for _unused in range(180_000)])
     assert store.read() is None
     store.create(text, {}, {"a": "b"})
     first = store.head()

@@ -51,9 +51,10 @@ MODULE_ACCOUNT_NAMES = (
     "transfer",
 )
 
-# A ConfigMap holds 1 MiB in all; what does not fit goes compressed, in parts of this size (base64 takes a third more).
+# A ConfigMap holds 1 MiB in all, counted before base64; what does not fit goes compressed, in parts of this size. A node mounts as many (role node).
 LARGEST_PLAIN = 900_000
-PART_SIZE = 600_000
+PART_SIZE = 1_000_000
+MOST_PARTS = 32
 LARGEST_GENESIS = 256 * 1024 * 1024
 
 
@@ -172,7 +173,7 @@ def checked_base(text: str, source: str, genesis_hash: str) -> dict[str, Any]:
 
     ``genesis_hash`` is the SHA-256 (hex) of the file as the consumer's initialization parameters state it; empty when they state none.
     """
-    actual = hashlib.sha256(text.encode()).hexdigest()
+    actual = hash_of(text)
     if genesis_hash and genesis_hash.lower() != actual:
         raise InvalidInput(
             f"the base genesis from {source} has SHA-256 {actual}, but the consumer's owner states genesis_hash "
@@ -187,10 +188,15 @@ def checked_base(text: str, source: str, genesis_hash: str) -> dict[str, Any]:
     return base
 
 
+def hash_of(text: str) -> str:
+    """Return the SHA-256 of a genesis file in hex, as genesis_hash states it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def parts(text: str) -> list[bytes]:
     """Return a genesis as the parts that go into one ConfigMap each: empty when it fits into one as it is, else cut gzip data.
 
-    The same text gives the same parts. InvalidInput when it is larger than any node would take.
+    The same text gives the same parts. InvalidInput when it is larger than any node would take, or needs more parts than a node mounts.
     """
     raw = text.encode()
     if len(raw) <= LARGEST_PLAIN:
@@ -198,6 +204,8 @@ def parts(text: str) -> list[bytes]:
     if len(raw) > LARGEST_GENESIS:
         raise InvalidInput(f"the genesis has {len(raw)} bytes; {LARGEST_GENESIS} are the most")
     packed = gzip.compress(raw, mtime=0)
+    if len(packed) > MOST_PARTS * PART_SIZE:
+        raise InvalidInput(f"the genesis has {len(packed)} bytes compressed; {MOST_PARTS * PART_SIZE} are the most")
     return [packed[start : start + PART_SIZE] for start in range(0, len(packed), PART_SIZE)]
 
 
@@ -266,7 +274,7 @@ def merge(
     )
     merged.pop("validators", None)
     text = canonical(merged)
-    return ConsumerGenesis(text, hashlib.sha256(text.encode()).hexdigest())
+    return ConsumerGenesis(text, hash_of(text))
 
 
 def _fund(balances: list[dict[str, Any]], account: str, funding: Funding) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -11,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.interchain.security.plugins.module_utils.chain import account_key
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics import address
+from ansible_collections.interchain.security.plugins.module_utils.ics import address, genesis
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import (
     ICS_OPERATOR_ACCOUNT,
     ICS_OPERATOR_MNEMONIC,
     LARGEST_PLAIN,
+    MOST_PARTS,
     PART_SIZE,
     ConsumerGenesis,
     Funding,
@@ -32,6 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.genesis im
     relayer_accounts,
 )
 
+ROOT = Path(__file__).parents[3]
 CCV = json.loads((Path(__file__).parents[1] / "fixtures/provider/ccv_genesis_consumer_0.json").read_text())
 BASE_OF_BINARY = (Path(__file__).parents[1] / "fixtures/consumer/base_genesis.json").read_text()
 ALICE = "cosmosvaloper1wsyhyljzxq2qx4xls6hevhm2u04gux4nylaxsz"
@@ -211,7 +215,7 @@ def test_a_genesis_over_the_limit_of_a_config_map_goes_in_parts() -> None:
     small = "x" * LARGEST_PLAIN
     assert parts(small) == []
     generator = random.Random(7)
-    large = json.dumps([generator.random() for _unused in range(100_000)])
+    large = json.dumps([generator.random() for _unused in range(200_000)])
     pieces = parts(large)
     assert len(pieces) > 1
     assert all(0 < len(piece) <= PART_SIZE for piece in pieces)
@@ -221,6 +225,20 @@ def test_a_genesis_over_the_limit_of_a_config_map_goes_in_parts() -> None:
         joined(pieces[:-1])
     with pytest.raises(InvalidInput, match="do not belong together"):
         joined(pieces[1:])
+
+
+def test_a_genesis_of_more_parts_than_a_node_mounts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genesis, "MOST_PARTS", 2)
+    noise = base64.b85encode(random.Random(7).randbytes(2 * PART_SIZE)).decode()
+    assert len(parts(noise[: len(noise) // 2])) == 2
+    with pytest.raises(InvalidInput, match=r"the genesis has 20[0-9]{5} bytes compressed; 2000000 are the most"):
+        parts(noise)
+
+
+def test_a_node_mounts_as_many_parts_as_are_made() -> None:
+    variables = yaml.safe_load((ROOT / "roles/node/vars/main.yml").read_text())
+    assert variables["node_genesis_parts"] == MOST_PARTS
+    assert variables["node_more_genesis_sources"].startswith("{{ range(1, node_genesis_parts) ")
 
 
 def test_the_public_account_is_that_of_the_public_mnemonic() -> None:
