@@ -46,8 +46,8 @@ options:
     description:
       - Seconds to wait until the objects are gone, Jobs are complete, StatefulSets have the pods that they want, and Services of the type LoadBalancer have
         an address. V(0) does not wait.
-      - A Job that fails ends the wait. One that has failed earlier, or that was made for another volume by its annotation
-        C(interchain-security/volume), is removed and made again.
+      - A Job that fails ends the wait. One that has failed earlier, or that was made for another volume or program by its annotations
+        C(interchain-security/volume) and C(interchain-security/program), is removed and made again. An annotation that is empty does not count.
     type: int
     default: 0
 author:

@@ -11,7 +11,9 @@ short_description: Keep the base genesis of a consumer chain in its namespace
 version_added: 0.1.0
 description:
   - Keeps the base genesis in the ConfigMap C(base-genesis), compressed and in several ConfigMaps when it is too large for one.
-  - A base genesis that is kept already stays.
+  - Until the chain has its genesis, one that is kept is replaced when its SHA-256 is not O(genesis_hash), or, without one, when it was made from another
+    source, image or binary. A file and a ConfigMap are read again each time; an address is not.
+  - Once the chain has its genesis, nothing is changed.
 extends_documentation_fragment:
   - interchain.security.cluster
 attributes:
@@ -19,7 +21,7 @@ attributes:
     description: Reads the source, and writes nothing.
     support: full
   diff_mode:
-    description: Returns the ConfigMaps that are made.
+    description: Returns the ConfigMaps that are made or replaced.
     support: full
 options:
   namespace:
@@ -56,6 +58,14 @@ options:
             description: The key in it.
             type: str
             default: genesis.json
+  image:
+    description: The image whose C(init) the job ran.
+    type: str
+    default: ''
+  binary:
+    description: The command that ran it.
+    type: str
+    default: ''
   genesis_hash:
     description:
       - The genesis_hash that the consumer's owner states on chain, in hex. When there is one, it must be the SHA-256 of the base genesis.
@@ -86,7 +96,9 @@ source:
   type: str
   returned: success
 sha256:
-  description: SHA-256 of the base genesis, in hex. Empty in check mode when the job that makes it has not run yet.
+  description:
+    - SHA-256 of the base genesis, in hex. Empty in check mode when the job that makes it has not run yet, and when the chain has its genesis and no base
+      genesis is kept any more.
   type: str
   returned: success
 """

@@ -24,6 +24,7 @@ import urllib3
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_leftovers_info, opt_in
 from tests.integration.api_server import ApiServer
 from tests.integration.owner import Owner
@@ -245,14 +246,18 @@ class Place:
         )
         self.owner._sequence += 1  # the operation signed for the same account
 
-    def phase(self, consumer_id: str) -> str:
+    def consumer(self, consumer_id: str) -> Consumer:
         client = ProviderClient([self.node.url])
         try:
-            return client.consumer(consumer_id).phase.value
-        except Exception:
-            return ""
+            return client.consumer(consumer_id)
         finally:
             client.close()
+
+    def phase(self, consumer_id: str) -> str:
+        try:
+            return self.consumer(consumer_id).phase.value
+        except Exception:
+            return ""
 
     def await_launch(self, consumer_id: str) -> None:
         wait_for("the launch", lambda: self.phase(consumer_id) == "launched")

@@ -58,6 +58,13 @@ class Owner:
         """Opt in to consumers, with own keys (base64) or with the provider's one."""
         self.send(*map(self._opt_in, consumer_ids, keys or [""] * len(consumer_ids)))
 
+    def name_genesis(self, consumer_id: str, genesis_hash: bytes, spawn_in: float) -> None:
+        """State the SHA-256 of the base genesis, and launch in that many seconds."""
+        message = messages.provider_message("MsgUpdateConsumer")(owner=self._address, consumer_id=consumer_id)
+        self._initialize(message.initialization_parameters, datetime.now(UTC) + timedelta(seconds=spawn_in))
+        message.initialization_parameters.genesis_hash = genesis_hash
+        self.send(message)
+
     def remove(self, consumer_id: str) -> None:
         self.send(messages.provider_message("MsgRemoveConsumer")(consumer_id=consumer_id, owner=self._address))
 
@@ -92,7 +99,12 @@ class Owner:
         message = messages.provider_message("MsgCreateConsumer")(submitter=self._address, chain_id=chain_id)
         message.metadata.name = message.metadata.description = HOSTILE
         message.metadata.metadata = "{}"
-        initial = message.initialization_parameters
+        self._initialize(message.initialization_parameters, spawn_time)
+        message.power_shaping_parameters.SetInParent()
+        return message
+
+    @staticmethod
+    def _initialize(initial: Any, spawn_time: datetime) -> None:
         initial.initial_height.revision_number = initial.initial_height.revision_height = 1
         initial.spawn_time.FromDatetime(spawn_time)
         initial.unbonding_period.seconds = 1209600
@@ -101,8 +113,6 @@ class Owner:
         initial.consumer_redistribution_fraction = "0.75"
         initial.blocks_per_distribution_transmission = 1000
         initial.historical_entries = 10000
-        message.power_shaping_parameters.SetInParent()
-        return message
 
     def _opt_in(self, consumer_id: str, key: str = "") -> Any:
         text = json.dumps({"@type": "/cosmos.crypto.ed25519.PubKey", "key": key}) if key else ""

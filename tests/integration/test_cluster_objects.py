@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import threading
@@ -12,12 +13,13 @@ from typing import Any
 import kubernetes
 import pytest
 
-from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, merge_changes
 from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     cluster_objects,
     cluster_objects_info,
+    consumer_base_genesis,
 )
 from tests.integration.api_proxy import FAULTS, ApiProxy
 from tests.integration.api_server import ApiServer
@@ -210,6 +212,10 @@ def test_refused_and_lost_writes_end_in_the_wanted_state(server: ApiServer, tmp_
         proxy.stop()
 
 
+def server_names(server: ApiServer) -> set[str]:
+    return {entry["metadata"]["name"] for entry in Cluster(str(server.kubeconfig)).select("ConfigMap", "default")}
+
+
 def test_a_genesis_larger_than_a_config_map_is_kept_in_parts(server: ApiServer) -> None:
     store = GenesisStore(Cluster(str(server.kubeconfig)), "default", "large")
     generator = random.Random(11)
@@ -226,9 +232,132 @@ def test_a_genesis_larger_than_a_config_map_is_kept_in_parts(server: ApiServer) 
         store.read()
     store.create("{}", {}, {})  # one that is there stays: the chain runs on it
     assert parts_of(store.head() or first) == 2
+    store.create(text, {}, {})
+    before = server_names(server)
+    checked = GenesisStore(Cluster(str(server.kubeconfig), dry_run=True), "default", "large").replace("{}", {}, {})
+    assert merge_changes(checked)["diff"]["after"]["ConfigMap default/large"]["data"] == {"genesis.json": "{}"}
+    assert server_names(server) == before
+    store.replace("{}", {}, {})
+    assert store.read() == "{}"
+    # A part of one that was larger: the node puts all together that are there.
+    Cluster(str(server.kubeconfig)).apply(config_map("large-3", one="1"))
+    store.replace(text, {}, {})
+    assert store.read() == text
+    assert {name for name in server_names(server) if name.startswith("large")} == {"large", "large-1"}
     plain = GenesisStore(Cluster(str(server.kubeconfig)), "default", "small")
     plain.create("{}", {}, {})
     assert plain.read() == "{}"
+
+
+def stage_pod(server: ApiServer, namespace: str) -> None:
+    """Make the pod of the job that has made a node's home, and say that it has succeeded."""
+    cluster = Cluster(str(server.kubeconfig))
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    account = {"name": "stage", "namespace": namespace}
+    cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    labels = {"batch.kubernetes.io/job-name": "stage"}
+    spec = {
+        "serviceAccountName": "stage",
+        "automountServiceAccountToken": False,
+        "containers": [{"name": "stage", "image": "x"}],
+    }
+    metadata = {"name": "stage-0", "namespace": namespace, "labels": labels}
+    cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    core = kubernetes.client.CoreV1Api(cluster.api_client)
+    core.patch_namespaced_pod_status("stage-0", namespace, {"status": {"phase": "Succeeded"}})
+
+
+def test_a_base_genesis_is_replaced_until_the_chain_has_its_genesis(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log of a pod is what no kubelet is here for; all else is the server's."""
+    namespace, log = "base", {"text": '{"of":"one"}'}
+    stage_pod(server, namespace)
+    monkeypatch.setattr(Cluster, "pod_log", lambda self, name, where: log["text"])
+    cluster = Cluster(str(server.kubeconfig))
+
+    def keep(check: bool = False, **options: Any) -> dict[str, Any]:
+        given = {"namespace": namespace, "source": {"init": True}, "kubeconfig": str(server.kubeconfig), **options}
+        return run_operation(consumer_base_genesis, check_mode=check, **given)
+
+    def kept() -> str | None:
+        return GenesisStore(cluster, namespace, "base-genesis").read()
+
+    program = {"image": "chain:1", "binary": "chaind"}
+    assert keep(check=True, **program)["changed"]
+    assert keep(**program)["changed"]
+    assert kept() == '{"of":"one"}'
+    log["text"] = '{"of":"two"}'
+    assert not keep(**program)["changed"]  # its log is not read again
+    for change in ({"image": "chain:2"}, {"binary": "otherd"}):
+        program |= change
+        log["text"] = json.dumps(program)
+        before = kept()
+        assert keep(check=True, **program)["changed"]
+        assert kept() == before
+        assert keep(**program)["changed"]
+        assert kept() == log["text"]
+        assert not keep(**program)["changed"]
+
+    # Another source, and other content of it.
+    file = tmp_path / "genesis.json"
+    file.write_text('{"of":"file"}')
+    from_file = {**program, "source": {"file": str(file)}}
+    assert keep(**from_file)["changed"]
+    assert not keep(**{**from_file, "image": "chain:3"})["changed"]  # which does not make it
+    file.write_text('{"of":"file","and":1}')
+    result = keep(**from_file)
+    assert result["changed"]
+    assert kept() == file.read_text()
+
+    # The owner names one: who has another says which, and what is kept stays until there is a better one.
+    owners = json.dumps({"of": random.Random(3).randbytes(700_000).hex()})
+    stated = hashlib.sha256(owners.encode()).hexdigest()
+    with pytest.raises(InvalidInput, match=rf"the file .* has SHA-256 {result['sha256']}, but .* {stated} on chain"):
+        keep(**from_file, genesis_hash=stated)
+    assert kept() == file.read_text()
+    file.write_text(owners)
+    assert keep(**from_file, genesis_hash=stated)["sha256"] == stated
+    assert kept() == owners
+    assert not keep(**program, genesis_hash=stated.upper())["changed"]  # wherever it comes from
+
+    # The chain runs.
+    cluster.create({**config_map("genesis"), "metadata": {"name": "genesis", "namespace": namespace}})
+    for options in ({"image": "chain:4"}, from_file, {"genesis_hash": "ab" * 32}):
+        assert not keep(**options)["changed"]
+    assert kept() == owners
+
+
+def test_a_job_is_made_anew_for_another_program(server: ApiServer) -> None:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "x", "image": "x"}]}
+    metadata = {"name": "program", "namespace": "default"}
+
+    def keep(program: str) -> str:
+        marked = {**metadata, "annotations": {"interchain-security/program": program}}
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": marked, "spec": {"template": {"spec": pod}}}
+        converge(server, job, mode="create")
+        found = Cluster(str(server.kubeconfig)).get("Job", "program", "default", "batch/v1")
+        assert found is not None
+        return str(found["metadata"]["uid"])
+
+    batch = kubernetes.client.BatchV1Api(Cluster(str(server.kubeconfig)).api_client)
+
+    def let_go() -> None:  # what the controllers of a cluster do when its pods are gone
+        while not stopping.wait(0.1):
+            for job in batch.list_namespaced_job("default").items:
+                if job.metadata.deletion_timestamp is not None:
+                    batch.patch_namespaced_job(job.metadata.name, "default", {"metadata": {"finalizers": None}})
+
+    stopping = threading.Event()
+    controller = threading.Thread(target=let_go)
+    controller.start()
+    try:
+        first = keep("chain:1 chaind")
+        assert keep("chain:1 chaind") == keep("") == first
+        assert keep("chain:2 chaind") != first
+    finally:
+        stopping.set()
+        controller.join()
 
 
 def look(server: ApiServer, **options: Any) -> Any:

@@ -8,13 +8,17 @@ stopped and removed.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
 
 pytestmark = pytest.mark.timeout(300)  # several playbooks each, and a busy machine
@@ -247,6 +251,84 @@ def test_a_chain_that_launched_with_the_providers_key_gets_an_own_one(place: Pla
     bank = json.loads(genesis["data"]["genesis.json"])["app_state"]["bank"]
     assert [entry["address"].split("1")[0] for entry in bank["balances"]] == ["other"]
     assert bank["supply"] == [{"denom": "uother", "amount": "100000000"}]
+
+
+def padded(place: Place) -> str:
+    """Return a base genesis of more than one ConfigMap also when it is compressed: the description of a denom may be as long as it likes."""
+    genesis = json.loads(place.base_genesis.read_text())
+    noise = base64.b85encode(random.Random(5).randbytes(2_100_000)).decode()
+    unit = {"denom": "stake", "exponent": 0, "aliases": []}
+    words = {"name": "stake", "symbol": "STAKE", "display": "stake", "base": "stake", "uri": "", "uri_hash": ""}
+    genesis["app_state"]["bank"]["denom_metadata"] = [{**words, "description": noise, "denom_units": [unit]}]
+    return json.dumps(genesis)
+
+
+def test_the_owners_genesis_takes_the_place_of_another_and_a_node_starts_from_its_parts(
+    place: Place, tmp_path: Path
+) -> None:
+    consumer_id = place.create_consumer(spawn_in=3600, chain_id="padded-1")
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    place.opt_in(consumer_id)
+
+    def job() -> dict[str, Any]:
+        found = place.get("Job", "stage", namespace, "batch/v1")
+        assert found is not None
+        return found
+
+    place.converge("stage", consumer_id)
+    former, base = job(), GenesisStore(place.cluster, namespace, "base-genesis")
+    assert base.read() == place.base_genesis.read_text()
+    pod = Pod(place, consumer_id, tmp_path / "home")
+    pod.stage()
+    home = (tmp_path / "home").stat().st_ino
+
+    # The owner names a file when the node is staged already.
+    text, file = padded(place), tmp_path / "padded.json"
+    file.write_text(text)
+    stated = hashlib.sha256(text.encode())
+    place.owner.name_genesis(consumer_id, stated.digest(), spawn_in=45)
+    wait_for("the update", lambda: place.consumer(consumer_id).initialization.genesis_hash == stated.digest())
+    refused = place.run("stage", consumer_id)
+    assert refused.returncode != 0
+    assert "name it in the catalogue" in refused.stdout
+    assert stated.hexdigest() in refused.stdout
+    catalogue = [
+        {"base_genesis": {"file": str(file)}, "image": OTHER_IMAGE, "binary": "interchain-security-cdd"},
+    ]
+    place.converge("stage", consumer_id, interchain_catalogue=catalogue)
+    assert base.read() == text
+    # The other image is there by now, the other binary tells its base genesis, and the home stays.
+    assert job()["metadata"]["uid"] != former["metadata"]["uid"]
+    assert job()["spec"]["template"]["spec"]["containers"][0]["image"] == OTHER_IMAGE
+    pod.log.unlink()
+    pod.stage()
+    assert "gov" in json.loads(pod.log.read_text())["app_state"]
+    assert (tmp_path / "home").stat().st_ino == home
+    assert not (tmp_path / "home.new").exists()
+
+    # Somebody has put another one in its place, and there is nobody but the launch to see it.
+    base.replace(place.base_genesis.read_text(), {}, {})
+    catalogue[0]["binary"] = "interchain-security-cd"
+    place.await_launch(consumer_id)
+    assert place.converge("launch", consumer_id, interchain_catalogue=catalogue)["launched"]["mode"] == "sign"
+    first = GenesisStore(place.cluster, namespace, "genesis").head()
+    assert first is not None
+    assert parts_of(first) == 3
+    try:
+        pod.start()
+        wait_for("blocks", lambda: pod.height() >= 1, 90)
+        assert "gov" not in json.loads((tmp_path / "home/config/genesis.json").read_text())["app_state"]
+        (asked,) = json.loads(text)["app_state"]["bank"]["denom_metadata"]
+        assert asked["description"] in (tmp_path / "home/config/genesis.json").read_text()
+    finally:
+        pod.kill()
+
+    # Now nothing is replaced any more.
+    names = (f"ConfigMap {namespace}/base-genesis", f"ConfigMap {namespace}/genesis", f"Job {namespace}/stage")
+    before = place.versions(consumer_id)
+    place.converge("stage", consumer_id, interchain_catalogue=[{"image": "registry.example/third:1"}])
+    after = place.versions(consumer_id)
+    assert {name: after[name] for name in names} == {name: before[name] for name in names}
 
 
 def test_another_binary_of_the_catalogue_runs_its_own_chain(place: Place, tmp_path: Path) -> None:

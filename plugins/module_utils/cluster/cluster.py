@@ -53,7 +53,7 @@ class Cluster:
     """A cluster: that of ``kubeconfig``, else of the pod, else of KUBECONFIG. All calls block and raise ClusterError."""
 
     def __init__(self, kubeconfig: str | None = None, dry_run: bool = False) -> None:
-        self._dry_run = dry_run
+        self.dry_run = dry_run
         try:
             configuration = access(kubeconfig)
             configuration.retries = urllib3.Retry(
@@ -149,7 +149,7 @@ class Cluster:
                 if before is None and kind == "PersistentVolumeClaim":
                     after = self._apply(resource, definition)
             except kubernetes.client.ApiException as error:
-                if self._dry_run and error.status == 404:  # its namespace is not there yet
+                if self.dry_run and error.status == 404:  # its namespace is not there yet
                     return Change(True, None, _shown(dict(definition)))
                 raise
             return _change(before, after)
@@ -172,7 +172,7 @@ class Cluster:
                     ).to_dict()
                     return _change(None, after)
                 except kubernetes.client.ApiException as error:
-                    if self._dry_run and error.status == 404:
+                    if self.dry_run and error.status == 404:
                         return Change(True, None, _shown(dict(definition)))
                     # Somebody else made it meanwhile, or our own first try arrived and its answer was lost: look again.
                     if error.status != 409:
@@ -218,7 +218,7 @@ class Cluster:
             options: dict[str, Any] = {"propagationPolicy": "Foreground" if owner else "Background"}
             if uid:
                 options["preconditions"] = {"uid": uid}
-            if self._dry_run:  # beside a body the server does not look at the parameter
+            if self.dry_run:  # beside a body the server does not look at the parameter
                 options["dryRun"] = ["All"]
             with suppress(kubernetes.dynamic.exceptions.NotFoundError):
                 self._again(
@@ -231,7 +231,7 @@ class Cluster:
     # -- inside ------------------------------------------------------------------------------------------------------------
 
     def _options(self) -> dict[str, Any]:
-        return {"dry_run": "All"} if self._dry_run else {}
+        return {"dry_run": "All"} if self.dry_run else {}
 
     def _resource(self, kind: str, api_version: str) -> Any:
         return self._client.resources.get(kind=kind, api_version=api_version)

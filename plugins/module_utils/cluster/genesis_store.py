@@ -3,14 +3,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Genesis files in ConfigMaps: one that fits as it is, a larger one compressed and in parts.
 
-A genesis that is kept is never changed: the chain runs on it. The first ConfigMap is written last, so that what is there is complete.
+The genesis of a chain is never changed: the chain runs on it. Only a base genesis is replaced, before there is one. The first ConfigMap is written last and
+goes first, so that what is there is complete.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster
@@ -52,18 +53,34 @@ class GenesisStore:
         return genesis.joined(pieces)
 
     def create(self, text: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> list[Change]:
-        """Keep a genesis where there is none. Parts that a cut run left are replaced."""
+        """Keep a genesis where there is none. Parts that a cut run left are replaced, and those beyond the last one go: a node puts all together."""
         pieces = genesis.parts(text)
-        changes = []
+        changes = self._without_others(len(pieces)) if pieces else []
         for number in range(len(pieces) - 1, 0, -1):
             changes.append(self._cluster.apply(self._config_map(number, labels, {}, pieces[number], None)))
+        return [*changes, self._cluster.create(self._first(text, pieces, labels, annotations))]
+
+    def replace(self, text: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> list[Change]:
+        """Keep a genesis in place of the one that is kept. Cut in between, none is kept."""
+        pieces = genesis.parts(text)  # before anything is removed: it may be too large
+        former = self._cluster.delete("ConfigMap", self._name, self._namespace)
+        changes = self.create(text, labels, annotations)
+        if self._cluster.dry_run:  # the former one is still there
+            changes[-1] = Change(True, former.before, self._first(text, pieces, labels, annotations))
+        return [former, *changes]
+
+    def _without_others(self, count: int) -> list[Change]:
+        """Remove the parts of another genesis that was larger."""
+        found = self._cluster.select("ConfigMap", self._namespace, metadata_only=True)
+        there = {entry["metadata"]["name"] for entry in found}
+        others = [self._part(number) for number in range(count, genesis.MOST_PARTS)]
+        return [self._cluster.delete("ConfigMap", name, self._namespace) for name in others if name in there]
+
+    def _first(
+        self, text: str, pieces: Sequence[bytes], labels: Mapping[str, str], annotations: Mapping[str, str]
+    ) -> dict[str, Any]:
         marks = {**annotations, PARTS: str(len(pieces))}
-        changes.append(
-            self._cluster.create(
-                self._config_map(0, labels, marks, pieces[0] if pieces else b"", None if pieces else text)
-            )
-        )
-        return changes
+        return self._config_map(0, labels, marks, pieces[0] if pieces else b"", None if pieces else text)
 
     def _part(self, number: int) -> str:
         return f"{self._name}-{number}" if number else self._name

@@ -28,7 +28,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "kubeconfig": {"type": "path"},
 }
 
-VOLUME = "interchain-security/volume"
+MADE_FOR = ("interchain-security/volume", "interchain-security/program")
 GRANT_SECONDS = 10.0
 REMOVE_SECONDS = 60.0
 
@@ -93,15 +93,15 @@ def _write(cluster: Cluster, mode: str, definition: dict[str, Any], patience: fl
 
 
 def _make_room(cluster: Cluster, definition: dict[str, Any]) -> None:
-    """A Job never runs again: one that has failed, or that was made for another volume, makes room for a new one."""
+    """A Job never runs again: one that has failed, or that was made for another volume or program, makes room for a new one."""
     name, namespace = definition["metadata"]["name"], definition["metadata"].get("namespace")
     found = cluster.get("Job", name, namespace, definition["apiVersion"])
     if found is None:
         return
     conditions = (found.get("status") or {}).get("conditions") or []
     failed = any(entry["type"] == "Failed" and entry["status"] == "True" for entry in conditions)
-    volume = (definition["metadata"].get("annotations") or {}).get(VOLUME)
-    if failed or (volume and volume != (found["metadata"].get("annotations") or {}).get(VOLUME)):
+    wanted, had = (entry["metadata"].get("annotations") or {} for entry in (definition, found))
+    if failed or any(wanted.get(mark) and wanted[mark] != had.get(mark) for mark in MADE_FOR):
         cluster.delete("Job", name, namespace, definition["apiVersion"], found["metadata"]["uid"])
 
         def gone() -> bool | None:

@@ -39,7 +39,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     InvalidInput,
     QueryFailed,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import node_settings, signing
+from ansible_collections.interchain.security.plugins.module_utils.ics import genesis, node_settings, signing
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
@@ -84,8 +84,9 @@ class Launcher:
     def start(self, consumer: Consumer, sighting: signing.Sighting = signing.Sighting.UNKNOWN) -> dict[str, Any]:
         """Start the node, if it may, and return what was decided and done. ``consumer`` is launched."""
         place = look(self._cluster, self._owner.validator, self._owner.monitor_namespace, consumer.consumer_id)
-        if place.missing or place.settings is None:
-            return {"changed": False, "launched": True, "staged": False, "missing": place.missing}
+        missing = place.missing or ([] if self._base_fits(place, consumer) else ["base genesis"])
+        if missing or place.settings is None:
+            return {"changed": False, "launched": True, "staged": False, "missing": missing}
         staged = StagedSettings.parse(place.settings)
         launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
         members = members_of(self._client, consumer.consumer_id, self._validators)
@@ -227,6 +228,14 @@ class Launcher:
             with suppress(ConsumerNotFound):  # of another provider chain: no vote of it counts here
                 twins[other] = self._client.consumer(other).chain_id
         return twins
+
+    def _base_fits(self, place: Place, consumer: Consumer) -> bool:
+        """Is the base genesis the one that the chain's owner named, if any? He may have done so when it was staged already."""
+        stated = consumer.initialization.genesis_hash.hex()
+        if place.genesis is not None or not stated:
+            return True
+        base = GenesisStore(self._cluster, place.namespace, BASE_GENESIS).read()
+        return base is not None and genesis.hash_of(base) == stated
 
     # -- what is written ---------------------------------------------------------------------------------------------------
 
