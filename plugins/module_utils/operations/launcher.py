@@ -57,7 +57,8 @@ from ansible_collections.interchain.security.plugins.module_utils.operations.mem
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 
 HASH = "interchain-security/genesis-hash"
-GENESIS_TRIES, GENESIS_RETRY_SECONDS = 5, 2.0
+# A launch is to take a second: the first pause is short, and each is twice as long as the one before, up to two seconds.
+GENESIS_TRIES, GENESIS_RETRY_SECONDS, LONGEST_GENESIS_RETRY_SECONDS = 8, 0.2, 2.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class Launcher:
 
     def _launch(self, consumer_id: str, *, started_before: bool) -> Launch | None:
         """Read the launch. For a node that has its genesis it may be gone: the provider keeps the state of its heights for a time only."""
-        tries = GENESIS_TRIES
+        tries, pause = GENESIS_TRIES, GENESIS_RETRY_SECONDS
         while True:
             tries -= 1
             try:
@@ -179,7 +180,8 @@ class Launcher:
             except QueryFailed:
                 if tries <= 0:
                     raise
-                time.sleep(GENESIS_RETRY_SECONDS)
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_GENESIS_RETRY_SECONDS)
 
     def _facts(
         self,
