@@ -40,7 +40,9 @@ options:
     description: Namespace of the monitor. The default is O(validator) followed by C(-monitor).
     type: str
   operator_address:
-    description: The validator's operator address. Without it, nobody is told to join or to leave.
+    description:
+      - The validator's operator address. Without it, nobody is told to join or to leave, and a node whose key the chain's validator set does not hold is
+        V(NotInSet), also when the validator is jailed (V(Jailed)), tombstoned (V(Tombstoned)) or not bonded (V(Unbonded)) on the provider.
     type: str
   fence_namespace:
     description: Namespace of the fences. The default is O(monitor_namespace).

@@ -13,7 +13,8 @@ description:
   - Looks at the nodes' pods and asks the nodes through the API server, so that no network policy is in the way. A few are asked at a time, and each
     has twenty seconds to answer.
   - Says whether a node runs, its height rises, it has caught up, has peers, signs the newest blocks, and has room on its volume. Each is a condition with a
-    reason and the time since which it holds. That time is known when M(interchain.security.consumer_health) has kept the conditions.
+    reason and the time since which it holds. That time is known when M(interchain.security.consumer_health) has kept the conditions, and so is how the
+    validator stands on the provider, which is not asked here.
 extends_documentation_fragment:
   - interchain.security.cluster
 attributes:

@@ -16,12 +16,14 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster import node_look
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError
 from ansible_collections.interchain.security.plugins.module_utils.ics import health
@@ -92,6 +94,33 @@ def test_a_node_that_is_well_costs_one_write(
     assert shown["conditions"] == first["conditions"]
     assert shown["promoted_height"] == 1  # the chain began with its key
     assert shown["repair"] is None
+
+
+def test_why_the_set_does_not_hold_its_key(
+    place: MonitorPlace, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider of one validator never jails it, so the two answers that tell of it are changed on their way."""
+    look_at, validators, none = consumer_health.look, ProviderClient.validators, "http://127.0.0.1:1"
+
+    def outside(*arguments: Any) -> Any:
+        seen, problems = look_at(*arguments)
+        return {name: replace(found, in_validator_set=False) for name, found in seen.items()}, problems
+
+    with monkeypatch.context() as patched:
+        patched.setattr(consumer_health, "look", outside)
+        patched.setattr(consumer_health_info, "look", outside)
+        assert statuses(check(place, operator_address=place.operator))["Signing"] == ("False", "NotInSet")
+        patched.setattr(
+            ProviderClient, "validators", lambda *given: [replace(entry, jailed=True) for entry in validators(*given)]
+        )
+        entry = check(place, operator_address=place.operator)
+        assert statuses(entry)["Signing"] == ("False", "Jailed")
+        assert "slashing unjail" in entry["summary"]
+        (again,) = run(place, consumer_health, operator_address=place.operator, provider_rpc_url=[none])["health"]
+        assert again["conditions"] == entry["conditions"]
+        (told,) = run(place, consumer_health_info)["health"]
+        assert told["conditions"] == entry["conditions"]
+    assert statuses(check(place, operator_address=place.operator))["Signing"] == ("True", "Signs")
 
 
 def test_a_node_that_cannot_be_reached_is_not_touched(

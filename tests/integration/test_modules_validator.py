@@ -21,6 +21,8 @@ from cosmos.gov.v1 import tx_pb2 as gov_tx_pb2
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Standing
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_health import standing_of
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
 from tests.integration.provider_operations import EPOCH, MIN_COMMISSION, UNBONDING, Account, Provider, provider
 from tests.integration.single_node import CHAIN_ID
@@ -332,3 +334,22 @@ def test_provider_info(chain: Provider) -> None:
     assert found["registered_reward_denoms"] == []
     assert chain.run("provider_info", height=2)["height"] == 2
     assert "cannot query with height < 0" in chain.failure("provider_info", height=-1)
+
+
+def test_how_a_validator_stands(chain: Provider, bob: tuple[Account, ConsensusKey]) -> None:
+    """One whose own stake falls below what it promised is jailed, by the chain itself."""
+
+    def standing(account: Account) -> Standing:
+        (own,) = [entry for entry in chain.client.validators() if entry.operator_address == account.operator]
+        return standing_of(chain.client, own)
+
+    account, _key = bob
+    assert standing(chain.alice) is Standing.NORMAL
+    assert standing(account) is Standing.NORMAL
+    message = messages.staking_tx_pb2.MsgUndelegate(
+        delegator_address=account.address, validator_address=account.operator
+    )
+    message.amount.denom, message.amount.amount = "stake", "1000000"
+    chain.send_message(message, "cosmos.staking.v1beta1.MsgUndelegate", account)
+    assert standing(account) is Standing.JAILED
+    assert not chain.client.tombstoned(chain.consensus_address(account))

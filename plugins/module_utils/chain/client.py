@@ -219,6 +219,16 @@ class ProviderClient(NodeRpc):
             min_signed_per_window=consumer_parameters.read_dec(answer.min_signed_per_window),
         )
 
+    def tombstoned(self, consensus_address: str, height: int = 0) -> bool:
+        """Tell whether a validator that was bonded once is jailed for ever."""
+        answer = self.query(
+            "/cosmos.slashing.v1beta1.Query/SigningInfo",
+            messages.slashing_query_pb2.QuerySigningInfoRequest(cons_address=consensus_address),
+            messages.slashing_query_pb2.QuerySigningInfoResponse,
+            height,
+        )
+        return bool(answer.val_signing_info.tombstoned)
+
     def throttle_state(self, height: int = 0) -> ThrottleState:
         """Return how much power may still be jailed by consumers' slash packets."""
         answer = self.provider_query("QueryThrottleState", height)

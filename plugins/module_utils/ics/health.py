@@ -10,10 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Standing
+
 OLDEST_BLOCK = timedelta(seconds=60)
 FULLEST_DISK = 0.85
 FEWEST_SIGNATURES = 0.5  # of the newest commits
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
+ADVICE = {
+    Standing.UNBONDED: "the validator is not bonded on the provider: it needs more stake there than the last one of its active set",
+    Standing.JAILED: (
+        "the validator is jailed on the provider: once its jail time is over (`interchain-security-pd query slashing signing-info`), "
+        "`interchain-security-pd tx slashing unjail` ends that"
+    ),
+    Standing.TOMBSTONED: (
+        "the validator is tombstoned on the provider: it is never unjailed. Its consensus key there has to go, and a new validator with a new one to be made"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ class Seen:
     present set holds the node's key, ``promoted_height`` since which height it does (0: it does not). ``peers_height``
     is the highest block of a peer, asked for only when the own one is old. ``disk`` is
     the used part of its volume, 0 to 1. ``problem`` is why it could not be asked, ``silent`` whether it was reached and gave no answer.
+    ``standing`` is how the validator stands on the provider, None when that is not known.
     """
 
     now: datetime
@@ -67,6 +80,7 @@ class Seen:
     commits: int | None = None
     disk: float | None = None
     mode: str = "sign"
+    standing: Standing | None = None
 
     @property
     def may_be_asked(self) -> bool:
@@ -170,6 +184,8 @@ def _signing(seen: Seen) -> Condition:
         return Condition("Signing", FALSE, "Follows", "the node only follows the chain: it has no key to sign with")
     if seen.signed is None or seen.commits is None or seen.in_validator_set is None:
         return _unknown("Signing", seen)
+    if not seen.in_validator_set and seen.standing in ADVICE:
+        return Condition("Signing", FALSE, seen.standing.value, ADVICE[seen.standing])
     if not seen.in_validator_set:
         return Condition("Signing", FALSE, "NotInSet", "the chain's validator set does not hold the node's key (yet)")
     if seen.commits == 0:
@@ -198,6 +214,12 @@ def _identity(condition: Condition) -> tuple[str, str, str, str]:
     # A chain that makes a block now and then has halted anew each time.
     detail = condition.message if condition.reason == "Halted" else ""
     return condition.type, condition.status, condition.reason, detail
+
+
+def standing_in(conditions: Sequence[Condition]) -> Standing | None:
+    """Return the validator's standing on the provider as conditions tell of it; None when they do not."""
+    reasons = {entry.reason for entry in conditions if entry.type == "Signing"}
+    return next((standing for standing in ADVICE if standing.value in reasons), None)
 
 
 def is_well(conditions: Sequence[Condition]) -> bool:

@@ -17,6 +17,15 @@ class BondStatus(Enum):
     BONDED = "bonded"
 
 
+class Standing(Enum):
+    """Why a validator has no power on the provider and, with its next epoch, on no consumer. NORMAL: it has."""
+
+    NORMAL = "Normal"
+    UNBONDED = "Unbonded"
+    JAILED = "Jailed"
+    TOMBSTONED = "Tombstoned"
+
+
 @dataclass(frozen=True)
 class Validator:
     """A validator at one height.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     ClusterError,
     InterchainError,
     InvalidInput,
+    QueryFailed,
 )
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import (
     DOCUMENT as CURSOR,
@@ -33,6 +34,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
     Seen,
     from_text,
     judge,
+    standing_in,
     to_text,
     with_since,
 )
@@ -44,6 +46,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.receipt import CHECK
 from ansible_collections.interchain.security.plugins.module_utils.ics.repair import Action, Limits, Past, Repair
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Standing, Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
     connection,
     consumer_health_info,
@@ -105,12 +108,15 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     leftovers: list[dict[str, str]] = []
     joining: list[str] = []
     unwanted: list[str] = []
+    standing: Standing | None = None
     try:
         client = connection.provider_client(params)
         phase = functools.cache(lambda consumer_id: consumer_leftovers_info.phase_of(client, consumer_id))
         phases = {name: phase(name) for name in seen}
         if params["operator_address"] is not None:
-            own = _own_address(client, params["operator_address"])
+            on_provider = _own(client, params["operator_address"])
+            own = consensus_address(on_provider)
+            standing = standing_of(client, on_provider)
             duties = set(client.has_to_validate(own))
             # A look at one consumer is part of what its own event does.
             left_alone = busy if params["consumer_id"] is None else set()
@@ -144,7 +150,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if not consumer_health_info.is_node(found, remembered):
             continue
         before = from_text(remembered.get("conditions", ""))
-        conditions = with_since(judge(found), before, found.now)
+        conditions = with_since(judge(replace(found, standing=standing or standing_in(before))), before, found.now)
         may = phases[name] is Phase.LAUNCHED and remembered.get("decision") == "opt_in" and name not in busy
         past = Past.parse(remembered)
         decision = repair.decide(found, conditions, past, limits) if may else Repair(Action.NOTHING)
@@ -175,11 +181,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
-def _own_address(client: ProviderClient, operator_address: str) -> str:
+def _own(client: ProviderClient, operator_address: str) -> Validator:
     for validator in client.validators():
         if validator.operator_address == operator_address:
-            return consensus_address(validator)
+            return validator
     raise InvalidInput(f"operator_address: {operator_address[:80]} is no validator of the provider chain")
+
+
+def standing_of(client: ProviderClient, validator: Validator) -> Standing:
+    """Return how a validator stands on the provider."""
+    if validator.jailed:
+        try:
+            return Standing.TOMBSTONED if client.tombstoned(consensus_address(validator)) else Standing.JAILED
+        except QueryFailed:  # one that was jailed before it was ever bonded has no signing info
+            return Standing.JAILED
+    return Standing.NORMAL if validator.status is BondStatus.BONDED else Standing.UNBONDED
 
 
 def _keep(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
@@ -18,6 +19,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
     from_text,
     is_well,
     judge,
+    standing_in,
     summary,
     with_since,
 )
@@ -54,7 +56,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     for consumer_id, found in seen.items():
         if is_node(found, wanted[consumer_id]):
             before = from_text(wanted[consumer_id].get("conditions", ""))
-            health.append(result(consumer_id, found, with_since(judge(found), before, found.now)))
+            # The provider is not asked here: the last check was told how the validator stands there.
+            conditions = with_since(judge(replace(found, standing=standing_in(before))), before, found.now)
+            health.append(result(consumer_id, found, conditions))
     return {"changed": False, "health": health, "problems": told(problems)}
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,9 +17,11 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
     from_text,
     is_well,
     judge,
+    standing_in,
     to_text,
     with_since,
 )
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Standing
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POD = Pod("uid")
@@ -71,6 +74,13 @@ def test_a_node_that_is_well() -> None:
         ({"signed": 10}, "Signing", "True", "Signs"),
         ({"commits": 0, "signed": 0}, "Signing", "Unknown", "NoCommit"),
         ({"in_validator_set": False}, "Signing", "False", "NotInSet"),
+        ({"in_validator_set": False, "standing": Standing.NORMAL}, "Signing", "False", "NotInSet"),
+        ({"in_validator_set": False, "standing": Standing.UNBONDED}, "Signing", "False", "Unbonded"),
+        ({"in_validator_set": False, "standing": Standing.JAILED}, "Signing", "False", "Jailed"),
+        ({"in_validator_set": False, "standing": Standing.TOMBSTONED}, "Signing", "False", "Tombstoned"),
+        # The chain has not heard of it yet, and counts the node's votes.
+        ({"standing": Standing.JAILED}, "Signing", "True", "Signs"),
+        ({"mode": "follow", "standing": Standing.JAILED}, "Signing", "False", "Follows"),
         ({"mode": "follow"}, "Signing", "False", "Follows"),
         ({"disk": 0.9}, "Disk", "False", "Full"),
         ({"disk": None}, "Disk", "Unknown", "NotAsked"),
@@ -155,3 +165,23 @@ def test_what_was_kept_may_be_unusable(before: str) -> None:
 def test_kept_without_a_usable_time_it_begins_anew() -> None:
     kept = [replace(entry, since="yesterday") for entry in judge(WELL)]
     assert all(entry.since == "2026-11-23T12:00:00Z" for entry in with_since(judge(WELL), kept, NOW))
+
+
+@pytest.mark.parametrize(
+    ("standing", "advice"),
+    [
+        (Standing.UNBONDED, "more stake"),
+        (Standing.JAILED, "once its jail time is over .* slashing unjail"),
+        (Standing.TOMBSTONED, "never unjailed.* consensus key there has to go"),
+    ],
+)
+def test_why_the_set_does_not_hold_the_key_is_told_and_kept(standing: Standing, advice: str) -> None:
+    conditions = judge(replace(WELL, in_validator_set=False, standing=standing))
+    (signing,) = (entry for entry in conditions if entry.type == "Signing")
+    assert re.search(advice, signing.message)
+    assert standing_in(from_text(to_text(conditions))) is standing
+
+
+def test_conditions_that_do_not_tell_of_the_standing() -> None:
+    for seen in (WELL, replace(WELL, in_validator_set=False), SILENT):
+        assert standing_in(judge(seen)) is None
