@@ -62,14 +62,24 @@ else:
 """
 
 
-@pytest.fixture(scope="module")
-def consumer_id(devnet: Devnet) -> str:
-    """A consumer of which alice runs a node."""
-    made = devnet.create_consumer("policy-1", spawn_in=3600)
+def with_node(devnet: Devnet, chain_id: str) -> str:
+    """Return a consumer of which alice runs a node."""
+    made = devnet.create_consumer(chain_id, spawn_in=3600)
     devnet.await_members(made, ("alice", "bob"))
     devnet.set_spawn_time(made, 10)
     devnet.wait("the first block", lambda: devnet.node_height("alice", made) > 0, 240, "make logs")
     return made
+
+
+@pytest.fixture(scope="module")
+def consumer_id(devnet: Devnet) -> str:
+    return with_node(devnet, "policy-1")
+
+
+@pytest.fixture(scope="module")
+def other_node(devnet: Devnet) -> tuple[str, str]:
+    """Where alice's node of another consumer is: namespace and pod."""
+    return f"alice-consumer-{with_node(devnet, 'policy-2')}", "node-0"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,6 +117,24 @@ def connect(devnet: Devnet, namespace: str, pod: str, host: str, port: int) -> s
     return "closed" if "Connection refused" in said or "timed out" in said else said.strip()
 
 
+def relayer(devnet: Devnet, namespace: str) -> str:
+    """Return the pod of a consumer's relayer, which comes with the first blocks."""
+
+    def running() -> str:
+        where = ("--namespace", namespace, "--selector=app.kubernetes.io/name=hermes")
+        found = devnet.kubectl(
+            "get",
+            "pods",
+            *where,
+            "--field-selector=status.phase=Running",
+            "--output=jsonpath={.items[*].metadata.name}",
+        )
+        return found.strip().partition(" ")[0]
+
+    devnet.wait("the relayer", lambda: bool(running()), 240, "make logs")
+    return running()
+
+
 def address(devnet: Devnet, namespace: str, pod: str) -> str:
     found = devnet.get("pod", pod, namespace)
     assert found is not None
@@ -124,11 +152,16 @@ def test_everybody_may_be_a_peer(devnet: Devnet, consumer_id: str) -> None:
 
 
 @pytest.mark.parametrize("port", [26657, 9090, 1317])
-def test_only_the_validators_own_namespaces_ask_the_node(devnet: Devnet, consumer_id: str, port: int) -> None:
+def test_only_the_validators_monitor_and_relayer_ask_the_node(
+    devnet: Devnet, consumer_id: str, other_node: tuple[str, str], port: int
+) -> None:
+    """The API has no use for a relayer, whose own policy closes it."""
     namespace = f"alice-consumer-{consumer_id}"
     pod, service = address(devnet, namespace, "node-0"), f"node.{namespace}.svc"
     assert connect(devnet, "alice-monitor", "monitor-0", service, port) == "open"
-    for place in ((STRANGER, "web"), ("bob-monitor", "monitor-0")):
+    if port != 1317:
+        assert connect(devnet, namespace, relayer(devnet, namespace), pod, port) == "open"
+    for place in ((STRANGER, "web"), ("bob-monitor", "monitor-0"), other_node):
         assert connect(devnet, *place, service, port) == "closed"
         assert connect(devnet, *place, pod, port) == "closed"
 

@@ -85,6 +85,12 @@ def test_a_node_is_staged_and_launched_and_signs(place: Place, tmp_path: Path, s
     (but,) = policy["spec"]["podSelector"]["matchExpressions"]
     assert (but["operator"], but["values"]) == ("NotIn", ["hermes"])
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    # RPC, gRPC and API are for the monitor and the relayer of this very consumer.
+    (asked,) = [rule for rule in policy["spec"]["ingress"] if {"port": 26657, "protocol": "TCP"} in rule["ports"]]
+    assert asked["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITOR}}},
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "hermes"}}},
+    ]
     before = place.versions(consumer_id)
     place.converge("stage", consumer_id)
     assert place.versions(consumer_id) == before
