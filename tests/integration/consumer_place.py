@@ -14,6 +14,7 @@ import threading
 import time
 import tomllib
 import urllib.request
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,7 @@ class Controllers:
         client = kubernetes.client.ApiClient(configuration)
         self._batch, self._core = kubernetes.client.BatchV1Api(client), kubernetes.client.CoreV1Api(client)
         self._apps = kubernetes.client.AppsV1Api(client)
+        self.machine = ""  # on which the pods of Jobs run; empty for none
         self._stopping = threading.Event()
         kinds: tuple[tuple[Callable[..., Any], Callable[[dict[str, Any]], None]], ...] = (
             (self._batch.list_job_for_all_namespaces, self._job),
@@ -121,9 +123,27 @@ class Controllers:
         if "deletionTimestamp" in job["metadata"]:
             self._batch.patch_namespaced_job(name, namespace, {"metadata": {"finalizers": None}})
         elif not job["status"].get("conditions"):
+            if self.machine:
+                self._ran(job)
             conditions = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
             status = {"conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1}
             self._batch.patch_namespaced_job_status(name, namespace, {"status": status})
+
+    def _ran(self, job: dict[str, Any]) -> None:
+        """Leave the pod of a Job as it is when it has done its work."""
+        namespace, template = job["metadata"]["namespace"], job["spec"]["template"]
+        for quota in self._core.list_namespaced_resource_quota(namespace).items:
+            status = {"hard": quota.spec.hard, "used": dict.fromkeys(quota.spec.hard, "0")}
+            self._core.patch_namespaced_resource_quota_status(quota.metadata.name, namespace, {"status": status})
+        name = f"{job['metadata']['name']}-{uuid.uuid4().hex[:5]}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": template["metadata"]["labels"]},
+            "spec": {**template["spec"], "nodeName": self.machine},
+        }
+        self._core.create_namespaced_pod(namespace, body)
+        self._core.patch_namespaced_pod_status(name, namespace, {"status": {"phase": "Succeeded"}})
 
     def _service(self, service: dict[str, Any]) -> None:
         if service["spec"]["type"] == "LoadBalancer" and not service["status"]["loadBalancer"].get("ingress"):
