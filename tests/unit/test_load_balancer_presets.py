@@ -54,22 +54,34 @@ def test_without_an_address_none_is_asked_for(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "bad"),
+    ("name", "value"),
     [
+        ("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol", "*"),
+        ("service.beta.kubernetes.io/aws-load-balancer-ssl-cert", "arn"),
+        ("service.beta.kubernetes.io/aws-load-balancer-target-group-attributes", "proxy_protocol_v2.enabled=true"),
         (
-            {"service.beta.kubernetes.io/aws-load-balancer-proxy-protocol": "*"},
-            ["service.beta.kubernetes.io/aws-load-balancer-proxy-protocol"],
+            "service.beta.kubernetes.io/aws-load-balancer-target-group-attributes",
+            "proxy_protocol_v2.enabled=true,preserve_client_ip.enabled=false",
         ),
-        (
-            {"service.beta.kubernetes.io/aws-load-balancer-ssl-cert": "arn"},
-            ["service.beta.kubernetes.io/aws-load-balancer-ssl-cert"],
-        ),
-        (
-            {"service.beta.kubernetes.io/aws-load-balancer-target-group-attributes": "proxy_protocol_v2.enabled=true"},
-            ["proxy_protocol_v2.enabled=true"],
-        ),
-        ({"service.beta.kubernetes.io/aws-load-balancer-internal": True, "other": "1"}, []),
+        ("load-balancer.hetzner.cloud/uses-proxyprotocol", "true"),
+        ("service.kubernetes.io/ibm-load-balancer-cloud-provider-enable-features", "proxy-protocol"),
+        ("service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol", True),
     ],
 )
-def test_a_proxy_in_front_of_the_nodes_is_found(annotations: dict[str, Any], bad: list[str]) -> None:
-    assert templated("load_balancer_bad_annotations", load_balancer_annotations=annotations) == bad
+def test_a_proxy_in_front_of_the_nodes_is_found(name: str, value: Any) -> None:
+    given = {"other": "1", name: value}
+    assert templated("load_balancer_bad_annotations", load_balancer_annotations=given) == [f"{name}={value}"]
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {},
+        {"service.beta.kubernetes.io/aws-load-balancer-internal": True, "other": "1"},
+        {"service.beta.kubernetes.io/aws-load-balancer-target-group-attributes": "proxy_protocol_v2.enabled=false"},
+        {"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol": "false"},
+        {"load-balancer.hetzner.cloud/uses-proxyprotocol": False},
+    ],
+)
+def test_annotations_that_put_nothing_in_front_are_taken(annotations: dict[str, Any]) -> None:
+    assert templated("load_balancer_bad_annotations", load_balancer_annotations=annotations) == []
