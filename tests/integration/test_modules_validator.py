@@ -21,6 +21,8 @@ from cosmos.gov.v1 import tx_pb2 as gov_tx_pb2
 
 from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
+from ansible_collections.interchain.security.plugins.module_utils.ics.peers import derived_node_id
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Standing
 from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_health import standing_of
 from ansible_collections.interchain.security.plugins.module_utils.proto import messages
@@ -29,6 +31,7 @@ from tests.integration.single_node import CHAIN_ID
 
 pytestmark = pytest.mark.timeout(300)
 NODE_ID = "f42037be88df876cd27dd60dc225b1afa90c4d75"
+STAKE = "1000000"  # of a validator of little power
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +46,23 @@ def consumer(chain: Provider) -> str:
     return chain.create("waiting-1")
 
 
+def new_validator(chain: Provider, moniker: str, least: int = 1) -> tuple[Account, ConsensusKey]:
+    """Make a validator of little power; it is jailed when its own stake falls below the least one."""
+    account, key = chain.new_account(), consensus_key.generate()
+    message = messages.staking_tx_pb2.MsgCreateValidator(validator_address=account.operator)
+    message.min_self_delegation = str(least)
+    message.description.moniker = moniker
+    message.commission.rate = message.commission.max_rate = message.commission.max_change_rate = str(10**17)
+    message.pubkey.Pack(ed25519_pb2.PubKey(key=key.public_key), type_url_prefix="/")
+    message.value.denom, message.value.amount = "stake", STAKE
+    chain.send_message(message, "cosmos.staking.v1beta1.MsgCreateValidator", account)
+    return account, key
+
+
 @pytest.fixture(scope="module")
 def bob(chain: Provider) -> tuple[Account, ConsensusKey]:
     """A second validator of little power, with its key on the provider."""
-    account, key = chain.new_account(), consensus_key.generate()
-    message = messages.staking_tx_pb2.MsgCreateValidator(validator_address=account.operator, min_self_delegation="1")
-    message.description.moniker = "bob"
-    message.commission.rate = message.commission.max_rate = message.commission.max_change_rate = str(10**17)
-    message.pubkey.Pack(ed25519_pb2.PubKey(key=key.public_key), type_url_prefix="/")
-    message.value.denom, message.value.amount = "stake", "1000000"
-    chain.send_message(message, "cosmos.staking.v1beta1.MsgCreateValidator", account)
-    return account, key
+    return new_validator(chain, "bob")
 
 
 def key_fields(account: Account, consumer_id: str, key: str = "") -> dict[str, str]:
@@ -101,6 +110,55 @@ def test_endpoint_cycle(chain: Provider) -> None:
         chain.send_message(message, "cosmos.staking.v1beta1.MsgEditValidator")
     assert "p2p is missing" in chain.failure("validator_endpoint")
     assert "not an IP address or DNS name" in chain.failure("validator_endpoint", p2p="$(id)")
+
+
+def test_peers_at_a_height(chain: Provider) -> None:
+    """Whom a node dials by what was announced then and what is now, and why another one is left out."""
+    chain_id = "dialled-1"
+    consumer_id = chain.create(chain_id)
+    (carol, _key), (dave, _other) = new_validator(chain, "carol"), new_validator(chain, "dave", least=int(STAKE))
+    for account in (chain.alice, carol, dave):
+        assert chain.run("opt_in", by=account, consumer_id=consumer_id, key_source="none")["changed"]
+
+    def announce(p2p: str, **options: Any) -> int:
+        """Announce carol's address; return a height at which the provider has it."""
+        made = chain.run("validator_endpoint", by=carol, p2p=p2p, **options)
+        chain.wait_for_transaction(made["tx_hash"])
+        return chain.client.status().latest_height
+
+    def found(height: int = 0) -> tuple[list[str], dict[str, str]]:
+        seen = chain.run(
+            "consumer_peers_info", consumer_id=consumer_id, operator_address=chain.alice.operator, height=height
+        )
+        assert not seen["changed"]
+        return seen["peers"], {one["operator_address"]: one["reason"] for one in seen["skipped"]}
+
+    port = ports_of(chain_id).p2p
+    first = announce("192.0.2.1", node=NODE_ID)
+    second = announce("p2p.example.org")
+    silent = {dave.operator: "its details announce no p2p="}
+    then, now = f"{NODE_ID}@192.0.2.1:{port}", f"{derived_node_id('carol', chain_id)}@p2p.example.org:{port}"
+    assert found(first) == ([then], silent)
+    assert found(second) == found() == ([now], silent)
+    everyone = chain.run("consumer_peers_info", consumer_id=consumer_id, height=first)
+    assert {one["operator_address"] for one in everyone["skipped"]} == {chain.alice.operator, dave.operator}
+
+    leave = messages.staking_tx_pb2.MsgUndelegate(delegator_address=dave.address, validator_address=dave.operator)
+    leave.amount.denom, leave.amount.amount = "stake", "1"
+    chain.send_message(leave, "cosmos.staking.v1beta1.MsgUndelegate", dave)
+    chain.wait_for("dave to be jailed", lambda: found()[1] != silent)
+    assert found() == ([now], {dave.operator: "it is jailed"})
+    assert found(first) == ([then], silent)
+
+    words = "the provider knows no consumer 7777 at height latest"
+    assert words in chain.failure("consumer_peers_info", consumer_id="7777")
+    words = f"the provider knows no consumer {consumer_id} at height 1"
+    assert words in chain.failure("consumer_peers_info", consumer_id=consumer_id, height=1)
+    for height, words in (
+        (10**9, "cannot query with height in the future"),
+        (-1, "height must be a height of the provider chain"),
+    ):
+        assert words in chain.failure("consumer_peers_info", consumer_id=consumer_id, height=height)
 
 
 def test_opt_in_cycle(chain: Provider, tmp_path: Path) -> None:
