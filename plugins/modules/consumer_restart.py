@@ -15,6 +15,8 @@ description:
   - The StatefulSet's controller may be faster. Then that restart is waited for, and no second one is made unless the pod began with former settings.
   - A restart deletes the pod with its grace period; the next one comes when the kubelet has said that it is gone, on the same volume with the same
     sign state.
+  - For other settings it is restarted only while more than two thirds of the power of the chain's nodes in this cluster stays up, as
+    M(interchain.security.consumer_local_nodes_info) tells it; otherwise the module fails. A pod that its StatefulSet describes otherwise goes anyway.
   - Then waits until the pod is ready and the chain has a new block, and fails when that does not come. A node that is as it should be only has to be ready.
 extends_documentation_fragment:
   - interchain.security.cluster

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster import node_dial, node_restart
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import with_peers
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
+from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
 from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
 from tests.integration.kubelet import Kubelet, process_access
@@ -214,7 +215,7 @@ def test_a_node_that_does_not_come_back_is_named(
 
 
 def test_a_node_takes_other_settings_by_one_restart(
-    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, text = uid(kubelet), text_of(place, consumer_id)
     runs_as_written(place, consumer_id, kubelet)
@@ -222,6 +223,13 @@ def test_a_node_takes_other_settings_by_one_restart(
     assert not run(place, consumer_restart, consumer_id=consumer_id, timeout=20)["changed"]
     write_config(place, consumer_id, "filter_peers = false\n" + text)
     assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
+    # Another one has gone down since the update has looked.
+    nodes = {VALIDATOR: LocalNode(power=4, up=True), "charlie": LocalNode(power=2, up=False)}
+    with monkeypatch.context() as patched:
+        patched.setattr(consumer_restart, "local_nodes", lambda *_asked: (nodes, {}))
+        assert run(place, consumer_restart, True, consumer_id=consumer_id)["restarted"]
+        with pytest.raises(ClusterError, match=r"was not restarted, .*: bring back first the node of charlie"):
+            run(place, consumer_restart, consumer_id=consumer_id, timeout=60)
     assert uid(kubelet) == first
     with restarts_of(kubelet) as deleted:
         done = run(place, consumer_restart, consumer_id=consumer_id, timeout=60)

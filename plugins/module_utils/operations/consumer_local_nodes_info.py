@@ -52,20 +52,10 @@ class Seen:
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Look at all, whose power is that in the newest set that one of them knows."""
+    """Look at all, and tell whether one may be taken down."""
     consumer_id = checked_consumer_id(params["consumer_id"])
     validator = checked_validator_name(params["validator"])
-    cluster = Cluster(params["kubeconfig"])
-    wanted = _wanted(cluster, consumer_id)
-    # The namespace is bound now, each question to its own.
-    questions = {name: (lambda namespace=found[0]: _ask(cluster, namespace)) for name, found in wanted.items()}
-    answers = ask_all(questions, AT_ONCE, ASK_SECONDS)
-    seen = {name: answer or Seen() for name, answer in answers.items()}
-    powers = max(seen.values(), key=lambda one: one.height).powers if seen else {}
-    nodes = {
-        name: rolling.LocalNode(power=powers.get(mark, 0), up=seen[name].height > 0)
-        for name, (_namespace, mark) in wanted.items()
-    }
+    nodes, seen = local_nodes(Cluster(params["kubeconfig"]), consumer_id)
     shown = [
         {
             "validator": name,
@@ -77,6 +67,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         for name, node in sorted(nodes.items())
     ]
     return {"changed": False, "nodes": shown, "refusal": rolling.refusal(nodes, validator)}
+
+
+def local_nodes(cluster: Cluster, consumer_id: str) -> tuple[dict[str, rolling.LocalNode], dict[str, Seen]]:
+    """Return the nodes that are to run by validator, whose power is that in the newest set that one of them knows, and what was seen of each."""
+    wanted = _wanted(cluster, consumer_id)
+    # The namespace is bound now, each question to its own.
+    questions = {name: (lambda namespace=found[0]: _ask(cluster, namespace)) for name, found in wanted.items()}
+    answers = ask_all(questions, AT_ONCE, ASK_SECONDS)
+    seen = {name: answer or Seen() for name, answer in answers.items()}
+    powers = max(seen.values(), key=lambda one: one.height).powers if seen else {}
+    nodes = {
+        name: rolling.LocalNode(power=powers.get(mark, 0), up=seen[name].height > 0)
+        for name, (_namespace, mark) in wanted.items()
+    }
+    return nodes, seen
 
 
 def _wanted(cluster: Cluster, consumer_id: str) -> dict[str, tuple[str, str]]:

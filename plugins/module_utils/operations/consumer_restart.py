@@ -27,6 +27,9 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
     starts_alike,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import SeenPod, Step
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_local_nodes_info import (
+    local_nodes,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "consumer_id": {"type": "str", "required": True},
@@ -47,7 +50,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["timeout"] <= 0:
         raise InvalidInput("timeout must be seconds")
     consumer_id = checked_consumer_id(params["consumer_id"])
-    namespace = consumer_namespace(checked_validator_name(params["validator"]), consumer_id)
+    validator = checked_validator_name(params["validator"])
+    namespace = consumer_namespace(validator, consumer_id)
     cluster = Cluster(params["kubeconfig"], dry_run=check_mode)
     stateful_set = _stateful_set(cluster, namespace)
     if stateful_set is None or not stateful_set["spec"]["replicas"]:
@@ -73,6 +77,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         pod = cluster.get("Pod", node_restart.POD, namespace)
     # One that its StatefulSet made anew before all was written has the other settings too.
     if not (check_mode and reason) and _has_other_settings(cluster, namespace, pod):
+        if not check_mode:
+            _check_power(cluster, consumer_id, validator)
         reason, uid = reason or OTHER_SETTINGS, str((pod or {})["metadata"]["uid"])
         changes.append(node_restart.restart(cluster, namespace, uid))
         answer = None if check_mode else back(uid, answer or before)
@@ -80,6 +86,15 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         answer = back("")
     height = answer.height if answer else None
     return {**merge_changes(changes), "restarted": bool(reason), "reason": reason, "height": height}
+
+
+def _check_power(cluster: Cluster, consumer_id: str, validator: str) -> None:
+    """Raise ClusterError when too little power would stay up: another node may have gone down since all was written."""
+    refusal = rolling.refusal(local_nodes(cluster, consumer_id)[0], validator)
+    if refusal:
+        raise ClusterError(
+            f"the node of consumer {consumer_id} was not restarted, and takes what is written at its next start: {refusal}"
+        )
 
 
 def _before(cluster: Cluster, namespace: str, height: int | None) -> Answer | None:
