@@ -92,6 +92,13 @@ leftovers:
   type: list
   elements: dict
   returned: success
+endpoint:
+  description:
+    - How what the validator announces fits the address that its load balancer has been given, in a few words, such as V(announced) or
+      V(192.0.2.1 is not announced). Empty without O(operator_address).
+  type: str
+  returned: success
+  sample: announced
 converge:
   description: The consumers whose objects are to be made again, which is for the caller to do.
   type: list

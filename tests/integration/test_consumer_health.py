@@ -302,6 +302,7 @@ def test_what_somebody_removed_is_made_again_by_the_playbook(
     assert receipt is not None
     assert (receipt["data"]["event_uuid"], receipt["data"]["event_outcome"]) == (event, "done")
     assert receipt["data"]["leftovers"] == "[]"
+    assert receipt["data"]["endpoint"] == "no address yet"
     remembered = place.memory(consumer_id)
     assert remembered["repair_action"] == "converge"
     assert "NetworkPolicy node" in remembered["repair_reason"]

@@ -28,7 +28,13 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.c
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import (
     busy_consumers,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import duty, memory, repair
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    announcement,
+    duty,
+    memory,
+    repair,
+    routes,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
     Condition,
     Seen,
@@ -109,6 +115,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     joining: list[str] = []
     unwanted: list[str] = []
     standing: Standing | None = None
+    endpoint = ""
     try:
         client = connection.provider_client(params)
         phase = functools.cache(lambda consumer_id: consumer_leftovers_info.phase_of(client, consumer_id))
@@ -117,6 +124,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             on_provider = _own(client, params["operator_address"])
             own = consensus_address(on_provider)
             standing = standing_of(client, on_provider)
+            balancer = work.cluster.get("Service", routes.SERVICE, monitor)
+            endpoint = announcement.compared(on_provider.details, routes.service_host(balancer))
             duties = set(client.has_to_validate(own))
             # A look at one consumer is part of what its own event does.
             left_alone = busy if params["consumer_id"] is None else set()
@@ -140,7 +149,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             fences = params["fence_namespace"] or monitor
             holdings = consumer_leftovers_info.held(work.cluster, validator, monitor, fences)
             leftovers = consumer_leftovers_info.find(holdings, phase, busy)
-            work.write(CHECK, {"leftovers": json.dumps(leftovers)})
+            work.write(CHECK, {"leftovers": json.dumps(leftovers), "endpoint": endpoint})
     except InterchainError as error:
         problems.append(f"what the provider says of the consumers is not known: {error}")
 
@@ -173,6 +182,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         **merge_changes(work.changes),
         "health": health,
         "leftovers": leftovers,
+        "endpoint": endpoint,
         "converge": converge,
         "watching": watching,
         "joining": joining,
