@@ -56,11 +56,17 @@ def kept_key(cluster: Cluster, consumer_id: str) -> bool:
     return cluster.get("Secret", f"consumer-{consumer_id}-key", MONITOR) is not None
 
 
-def test_an_unknown_consumer_is_removed_when_it_is_named(place: MonitorPlace) -> None:
-    namespace = f"{VALIDATOR}-consumer-{UNKNOWN}"
-    place.cluster.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels(UNKNOWN)}}
-    )
+def days_kept(place: MonitorPlace, consumer_id: str) -> int:
+    """Return for how many days from now the key is kept."""
+    until = datetime.fromisoformat(place.memory(consumer_id)["key_kept_until"])
+    return round((until - datetime.now(UTC)) / timedelta(days=1))
+
+
+def make_namespace(place: MonitorPlace, consumer_id: str) -> str:
+    """Make a consumer's namespace with the monitor's rights in it, and return its name."""
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    ours = {"app.kubernetes.io/part-of": "interchain-security-monitor", **labels(consumer_id)}
+    place.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": ours}})
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -73,6 +79,11 @@ def test_an_unknown_consumer_is_removed_when_it_is_named(place: MonitorPlace) ->
         "subjects": [{"kind": "ServiceAccount", "name": "monitor", "namespace": MONITOR}],
     }
     place.cluster.apply(binding)
+    return namespace
+
+
+def test_an_unknown_consumer_is_removed_when_it_is_named(place: MonitorPlace) -> None:
+    namespace = make_namespace(place, UNKNOWN)
     lease = {"name": f"fence-{UNKNOWN}", "namespace": MONITOR, "labels": labels(UNKNOWN)}
     place.cluster.apply({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": lease})
     assert place.leftovers() == [(UNKNOWN, "unknown")]
@@ -90,7 +101,12 @@ def test_an_unknown_consumer_is_removed_when_it_is_named(place: MonitorPlace) ->
     assert "Nothing was removed" in refused.stdout
     assert place.leftovers() == [(UNKNOWN, "unknown")]
 
+    # What was decided of it once tells how long its key could be asked for.
+    memory = {"name": f"consumer-{UNKNOWN}", "namespace": MONITOR}
+    data = {"unbonding_period": str(30 * 86400)}
+    place.cluster.merge({"apiVersion": "v1", "kind": "ConfigMap", "metadata": memory, "data": data})
     place.run_playbook("remove_leftovers", leftover_ids=[UNKNOWN])
+    assert days_kept(place, UNKNOWN) == 30
     assert place.get("Namespace", namespace, "") is None
     assert place.get("Lease", f"fence-{UNKNOWN}", MONITOR, "coordination.k8s.io/v1") is None
     assert place.leftovers() == []
@@ -143,13 +159,20 @@ def test_a_deleted_consumer_goes_and_its_key_only_when_it_has_expired(
     assert place.get("Namespace", f"{VALIDATOR}-consumer-{consumer_id}", "") is None
     assert place.leftovers() == []
     assert kept_key(place.cluster, consumer_id)
-    until = datetime.fromisoformat(place.memory(consumer_id)["key_kept_until"])
-    assert until > datetime.now(UTC) + timedelta(days=13)  # the unbonding time of the consumer itself
 
     def keep_until(moment: datetime) -> None:
         data = {"key_kept_until": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
         metadata = {"name": f"consumer-{consumer_id}", "namespace": MONITOR}
         place.cluster.patch({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+    # Somebody made it again, and nothing is remembered of it; the check that the monitor makes when it starts reads the consumer.
+    memory = {"name": f"consumer-{consumer_id}", "namespace": MONITOR}
+    data = {"key_kept_until": None, "unbonding_period": None}
+    place.cluster.patch({"apiVersion": "v1", "kind": "ConfigMap", "metadata": memory, "data": data})
+    make_namespace(place, consumer_id)
+    place.run_playbook("remove_deleted")
+    assert place.get("Namespace", f"{VALIDATOR}-consumer-{consumer_id}", "") is None
+    assert days_kept(place, consumer_id) == 14  # the unbonding time of the consumer itself
 
     keep_until(datetime.now(UTC) + timedelta(minutes=10))
     place.run_playbook("remove_leftovers", remove_expired_keys=True)

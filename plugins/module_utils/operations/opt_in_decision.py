@@ -174,6 +174,7 @@ def _to_remember(consumer: Consumer, decision: Decision, facts: Facts, failed: b
         "phase": consumer.phase.value,
         "p2p_port": str(facts.consumer.p2p_port),
         "spawn_time": "" if consumer.spawn_time is None else rfc3339(consumer.spawn_time),
+        "unbonding_period": str(int(consumer.initialization.unbonding_period)),
         "launch_failed": "true" if failed else "false",
         "launch_failed_reason": LAUNCH_FAILED if failed else "",
         "alarm": "true" if decision.alarm_reasons else "false",
