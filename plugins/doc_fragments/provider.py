@@ -14,7 +14,7 @@ options:
   provider_rpc_url:
     description:
       - RPC addresses of nodes of the provider chain, for example V(http://127.0.0.1:26657).
-      - The first that answers is used.
+      - The first that answers is used; where much depends on it, the first that keeps up with the chain.
     type: list
     elements: str
     required: true

@@ -15,6 +15,7 @@ description:
   - Works without an opt-in too, such as for a validator that has to validate a Top N chain.
   - Refused are the provider's own consensus key, a key that another validator uses, one that was assigned on this consumer before,
     and one that is in use on another consumer.
+  - Fails when each node of O(provider_rpc_url) is catching up or has a newest block that is more than a minute old.
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.signer

@@ -16,6 +16,7 @@ description:
   - When the chain already knows another key of this validator than the wanted one, the module fails and changes nothing.
   - Opting out is possible only while the consumer is launched, and not for a validator that has to validate a Top N chain. The
     stored key is kept; the node has to run on as long as RV(has_to_validate) is true.
+  - Fails when each node of O(provider_rpc_url) is catching up or has a newest block that is more than a minute old.
 extends_documentation_fragment:
   - interchain.security.provider
   - interchain.security.signer

@@ -48,6 +48,7 @@ with contextlib.suppress(ImportError):  # a module reports it through missing_re
 FUTURE_SECONDS = 3.0
 FUTURE_POLL_SECONDS = 0.1
 LARGEST_ANSWER = 64 * 1024 * 1024
+OLD_SECONDS = 60.0  # generous against slow chains: no block for so long, and what a node knows counts as old
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ class NodeStatus:
     latest_height: int
     latest_block_time: datetime
     catching_up: bool
+
+    def why_old(self, now: datetime) -> str:
+        """Return why what the node knows may be old, empty when it keeps up with the chain. ``now`` is the clock, which only makes careful."""
+        if self.catching_up:
+            return f"the provider node is at block {self.latest_height} and catching up"
+        age = (now - self.latest_block_time).total_seconds()
+        if age > OLD_SECONDS:
+            return f"the newest block of the provider node, {self.latest_height}, is {age:.0f} s old"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,8 @@ class NodeRpc:
             )
         self._chain_id = chain_id or None
         self._verified: set[str] = set()
+        self._only_current = False
+        self._old: dict[str, NodeStatus] = {}
         self._current = 0
         self._http = httpx.Client(verify=_trust(self._urls), timeout=timeout, follow_redirects=False)
 
@@ -126,6 +138,24 @@ class NodeRpc:
     def url(self) -> str:
         """The endpoint in use."""
         return self._urls[self._current]
+
+    def use_current(self) -> NodeStatus:
+        """Ask from now on only endpoints that keep up with the chain; return what the one in use says of itself.
+
+        When none keeps up, as on a chain that has halted, all may be asked, first the one that knows most: ``why_old`` of its status says so.
+        """
+        self._verified.clear()
+        self._old.clear()
+        self._only_current = True
+        try:
+            return self.status()
+        except ChainUnreachable:
+            if not self._old:
+                raise
+            self._only_current = False
+            newest = max(self._old, key=lambda url: (not self._old[url].catching_up, self._old[url].latest_height))
+            self._current = self._urls.index(newest)
+            return self.status()
 
     def next_endpoint(self) -> None:
         """Use the next endpoint from now on."""
@@ -148,13 +178,17 @@ class NodeRpc:
         raise ChainUnreachable("; ".join(failures))
 
     def _verify(self, url: str) -> None:
-        if self._chain_id is None or url in self._verified:
+        if (self._chain_id is None and not self._only_current) or url in self._verified:
             return
-        found = str(self._call(url, "status", {})["node_info"]["network"])
-        if found != self._chain_id:
+        status = _node_status(self._call(url, "status", {}))
+        if self._chain_id not in (None, status.chain_id):
             raise WrongChain(
-                f"{url} is a node of chain {found[:60]!r}, not of {self._chain_id!r}: correct provider_rpc_url"
+                f"{url} is a node of chain {status.chain_id[:60]!r}, not of {self._chain_id!r}: correct provider_rpc_url"
             )
+        why_old = status.why_old(datetime.now(UTC))
+        if self._only_current and why_old:
+            self._old[url] = status
+            raise ChainUnreachable(f"{url}: {why_old}")
         self._verified.add(url)
 
     def _call(self, url: str, method: str, params: dict[str, Any]) -> Any:
@@ -184,14 +218,7 @@ class NodeRpc:
 
     def status(self) -> NodeStatus:
         """Return what the node says of itself."""
-        result = self.rpc("status")
-        info = result["sync_info"]
-        return NodeStatus(
-            chain_id=str(result["node_info"]["network"]),
-            latest_height=int(info["latest_block_height"]),
-            latest_block_time=parse_time(info["latest_block_time"]),
-            catching_up=bool(info["catching_up"]),
-        )
+        return _node_status(self.rpc("status"))
 
     def block_header(self, height: int) -> BlockHeader:
         """Return the header of a block."""
@@ -310,6 +337,16 @@ class NodeRpc:
             if not isinstance(error, HeightInFuture) or time.monotonic() > deadline:
                 raise error
             time.sleep(FUTURE_POLL_SECONDS)  # a block can be read a moment before its state can
+
+
+def _node_status(result: Mapping[str, Any]) -> NodeStatus:
+    info = result["sync_info"]
+    return NodeStatus(
+        chain_id=str(result["node_info"]["network"]),
+        latest_height=int(info["latest_block_height"]),
+        latest_block_time=parse_time(info["latest_block_time"]),
+        catching_up=bool(info["catching_up"]),
+    )
 
 
 def _transaction_result(tx_hash: str, height: int, result: Mapping[str, Any]) -> TransactionResult:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,11 @@ from ansible_collections.interchain.security.plugins.module_utils.chain.client i
 from ansible_collections.interchain.security.plugins.module_utils.chain.fees import Coin, GasPrice
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Signer
 from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import Secret
-from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput, KeyStoreError
+from ansible_collections.interchain.security.plugins.module_utils.errors import (
+    ChainUnreachable,
+    InvalidInput,
+    KeyStoreError,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics import address
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.keyring import keyring
@@ -70,6 +75,21 @@ def provider_client(params: dict[str, Any]) -> ProviderClient:
         params["provider_chain_id"],
         params["request_timeout"],
     )
+
+
+def current_provider_client(params: dict[str, Any]) -> ProviderClient:
+    """Return a client that asks only nodes that keep up with the provider chain; ChainUnreachable when none does.
+
+    For what commits a validator: a node that lags does not know of a newer key, or that somebody else was quicker.
+    """
+    client = provider_client(params)
+    why_old = client.use_current().why_old(datetime.now(UTC))
+    if why_old:
+        raise ChainUnreachable(
+            f"{client.url}: {why_old}; nothing was sent, since what it knows may be old: wait until it has caught up, "
+            "or give another node in provider_rpc_url"
+        )
+    return client
 
 
 def signer(params: dict[str, Any]) -> Signer:

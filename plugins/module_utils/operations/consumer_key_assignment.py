@@ -33,7 +33,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     given = consumer_key.given_key(params)
     store = consumer_key.key_store(params, consumer_id) if given is None else None
     signer = connection.signer(params)
-    client = connection.provider_client(params)
+    client = connection.current_provider_client(params)
     consumer = client.consumer(consumer_id)
     validator = connection.own_validator(client, signer)
     own_address = consensus_address(validator)

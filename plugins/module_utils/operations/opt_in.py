@@ -45,7 +45,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     consumer_id = checked_consumer_id(params["consumer_id"])
     store, given = _wanted_key(params, consumer_id) if params["state"] == "present" else (None, None)
     signer = connection.signer(params)
-    client = connection.provider_client(params)
+    client = connection.current_provider_client(params)
     consumer = client.consumer(consumer_id)
     validator = connection.own_validator(client, signer)
     if params["state"] == "absent":

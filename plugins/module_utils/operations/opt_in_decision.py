@@ -83,7 +83,7 @@ def _look(
 ) -> tuple[dict[str, Any], bool]:
     """Decide; return the module's result, and whether the consumer takes a place that it did not have."""
     client = connection.provider_client(params)
-    status = client.status()
+    status = client.use_current()
     # The node that answers may be behind the one that told of the event.
     newest = max(status.latest_height, params["height"])
     consumer = client.consumer(consumer_id, newest)
