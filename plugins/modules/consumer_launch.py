@@ -14,7 +14,8 @@ description:
   - Writes the genesis, the node's keys and its settings into its namespace, and what was decided into the monitor's; then lets the node run.
     What needs no genesis is there already, made by the role C(consumer).
   - The consensus key gets into the node's namespace only while the node's volume holds the fence of that key and chain, a Lease.
-  - A chain that launched more than a minute ago and was never signed from here is followed first, see O(watch_timeout).
+  - A chain that launched more than a minute ago and was never signed from here is followed first, see O(watch_timeout). So is one of which no node of
+    O(provider_rpc_url) can say that: each is catching up, or its newest block is more than a minute old.
   - A genesis that is there is kept.
 extends_documentation_fragment:
   - interchain.security.provider
@@ -50,9 +51,16 @@ options:
   watch_timeout:
     description:
       - Seconds to look whether anybody else signs with the key, for a chain that launched a while ago and was never signed from here. The node
-        signs once nobody was seen to. With 0 it follows, until the module runs again with a longer time.
+        signs once nobody was seen to, and nobody did in the newest 1000 blocks, as far as the node has them. With 0 it follows, until the module runs
+        again with a longer time.
     type: int
     default: 0
+  take_over_key:
+    description:
+      - You know that whoever else signed the chain with the key held here is gone for good. That is kept for this key and consumer. The node signs once
+        nobody was seen to, and nobody did in the newest 20 blocks.
+    type: bool
+    default: false
   sweep:
     description: Whether all other nodes of the validator are started too that are staged and whose chains have launched.
     type: bool
@@ -98,6 +106,10 @@ reasons:
   returned: when staged
 watching:
   description: Whether the node follows until it was seen that nobody else signs with the key.
+  type: bool
+  returned: when staged
+taken_over:
+  description: Whether it is known that whoever else signed with the key held here is gone for good.
   type: bool
   returned: when staged
 assign_key:

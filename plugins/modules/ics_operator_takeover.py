@@ -16,7 +16,7 @@ description:
   - Does nothing at all when a key does not fit the one that is assigned on the provider chain, or when a chain would stand still. When a pod stays, it fails,
     and nothing may be started.
   - The Go monitor's nodes have no volume, so their sign state ends with their pods. Whatever is started with the keys has to watch the chain first, as
-    this collection's monitor does.
+    this collection's monitor does. That they are gone is written down for it with each consumer, since their signatures are in the chain still.
   - Its Deployments, Secrets and the provider's node stay. Running it again changes nothing.
 extends_documentation_fragment:
   - interchain.security.provider

@@ -15,6 +15,9 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.names impo
 
 KEY_FILE, NODE_KEY_FILE = "priv_validator_key.json", "node_key.json"
 GENESIS, BASE_GENESIS, SETTINGS = "genesis", "base-genesis", "settings"
+# What the monitor remembers: the key (base64) that somebody else was seen to sign with, and the one of which it is known that nobody else has it any more.
+SEEN_ELSEWHERE = "key_seen_elsewhere"
+TAKEN_OVER = "taken_over_key"
 HOME = "interchain-security/home"  # the annotation of a volume on which staging has made the node's home
 
 
@@ -59,6 +62,16 @@ class Place:
         return "" if claim is None else routes.external_address(self.service, claim.port)
 
 
+def labels_of(validator: str, consumer_id: str) -> dict[str, str]:
+    """Return the labels of all that belongs to one consumer of a validator."""
+    return {
+        "app.kubernetes.io/part-of": "interchain-security-monitor",
+        "app.kubernetes.io/managed-by": "interchain-security-monitor",
+        "interchain-security/validator": validator,
+        ID_LABEL: consumer_id,
+    }
+
+
 def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: str) -> Place:
     """Read it."""
     namespace = consumer_namespace(validator, consumer_id)
@@ -71,12 +84,7 @@ def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: 
         consumer_id=consumer_id,
         namespace=namespace,
         monitor_namespace=monitor_namespace,
-        labels={
-            "app.kubernetes.io/part-of": "interchain-security-monitor",
-            "app.kubernetes.io/managed-by": "interchain-security-monitor",
-            "interchain-security/validator": validator,
-            ID_LABEL: consumer_id,
-        },
+        labels=labels_of(validator, consumer_id),
         held_key=from_key_file(decoded(key, KEY_FILE)).public_key_base64 if KEY_FILE in key else "",
         key_data=key,
         node_key_data=node_key,

@@ -8,7 +8,8 @@ What keeps two signers of one key apart, from the outside in:
 * the chain: it names one key per validator and consumer; a monitor that does not hold that key runs a node that cannot sign;
 * the fence: a Lease named by key and chain, held by one volume; only while it is held does the consumer's namespace have the Secret
   with the key, and a pod that is to sign does not start without it;
-* the watch: who comes late to a chain that he never signed follows it first and looks whether anybody else signs with his key;
+* the watch: who comes late to a chain that he never signed, or cannot know whether he does, follows it first and looks whether anybody else
+  signs or signed with his key;
 * the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
 * a StatefulSet of one replica: the old pod is gone before the new one starts;
 * the volume: its owner and its own name are written on it, and the node signs on no other one; the database on it lets one process in;
@@ -52,6 +53,8 @@ class Facts:
     ``recorded_key`` and ``recorded_volume`` are what signed here before. ``same_key_chains`` maps the other consumers that are signed
     with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does. ``age`` is how
     many seconds of block time ago the chain launched; ``sighting`` counts for a chain that was never signed from here.
+    ``provider_old`` says why what is known of the provider chain may be old, empty when it is not. ``taken_over``: whoever signed with the
+    held key elsewhere is gone for good.
     """
 
     consumer_id: str
@@ -73,7 +76,9 @@ class Facts:
     remote_signer: bool = False
     same_key_chains: Mapping[str, str] = field(default_factory=dict)
     age: float = 0.0
+    provider_old: str = ""
     sighting: Sighting = Sighting.UNKNOWN
+    taken_over: bool = False
     opted_in: bool = False
 
     @property
@@ -134,23 +139,26 @@ def decide(facts: Facts, check_height: int) -> Decision:
 def _is_late(facts: Facts) -> bool:
     """May somebody else have signed this chain with the held key before this cluster does for the first time?
 
-    A chain whose only validator is this one has nobody to hear that from: there the fence has to do.
+    A chain whose only validator is this one has nobody to hear that from: there the fence has to do, unless what is known is old.
     """
     alone = bool(facts.initial_key) and facts.own_power == facts.total_power
     signed_here = facts.fence_holder or facts.recorded_key
-    return not facts.remote_signer and not signed_here and facts.age > LATE_SECONDS and not alone
+    late = facts.provider_old != "" or (facts.age > LATE_SECONDS and not alone)
+    return not facts.remote_signer and not signed_here and late
 
 
 def _watched(facts: Facts, assign_key: bool) -> Decision:
     if facts.sighting is Sighting.SOMEBODY:
+        if facts.taken_over:
+            reason = "the key held here is taken over, but the newest blocks are signed with it elsewhere: the node follows until nobody does so any more"
+            return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
         reason = (
-            "another node signs the chain with the key held here: stop it and move its volume here, or assign a new key"
+            "another node signs the chain with the key held here, or did so lately: stop it and move its volume here, or assign a new key; when it "
+            f"is gone for good, run the playbook repair_consumer with consumer_id={facts.consumer_id} and consumer_take_over_key={facts.consumer_id}"
         )
         return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key)
-    reason = (
-        f"the chain launched {facts.age:.0f} s ago and was never signed from here: the node follows it until it has seen that nobody else "
-        "signs with the key held here"
-    )
+    why = facts.provider_old or f"the chain launched {facts.age:.0f} s ago"
+    reason = f"{why}, and the chain was never signed from here: the node follows it until it has seen that nobody else signs with the key held here"
     return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
 
 

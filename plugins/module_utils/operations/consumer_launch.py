@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.cluster.sweep_lock import SweepLock
-from ansible_collections.interchain.security.plugins.module_utils.cluster.watch import watch
+from ansible_collections.interchain.security.plugins.module_utils.cluster.watch import HISTORY, RECENT, watch
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
@@ -35,6 +35,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "fence_namespace": {"type": "str"},
     "wait_timeout": {"type": "int", "default": 0},
     "watch_timeout": {"type": "int", "default": 0},
+    "take_over_key": {"type": "bool", "default": False, "no_log": False},
     "sweep": {"type": "bool", "default": False},
     "kubeconfig": {"type": "path"},
 }
@@ -48,6 +49,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     validator = checked_validator_name(params["validator"])
     client = connection.provider_client(params)
     cluster = Cluster(params["kubeconfig"], dry_run=check_mode)
+    client.use_current()
     consumer = _await_launch(client, consumer_id, params["wait_timeout"])
     result: dict[str, Any] = {"changed": False, "consumer_id": consumer_id, "phase": consumer.phase.value}
     if consumer.phase is not Phase.LAUNCHED:
@@ -57,11 +59,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         validator, params["operator_address"], monitor_namespace, params["fence_namespace"] or monitor_namespace
     )
     launcher = Launcher(client, cluster, owner)
-    result.update(launcher.start(consumer))
+    result.update(launcher.start(consumer, take_over=params["take_over_key"]))
     # A key that has yet to be assigned comes first: until then the provider's own one would be put into the chain's set.
     if result.get("watching") and not result.get("assign_key") and params["watch_timeout"] > 0 and not check_mode:
         namespace = consumer_namespace(validator, consumer_id)
-        sighting = watch(cluster, namespace, result["consensus_public_key"], params["watch_timeout"])
+        commits = RECENT if result["taken_over"] else HISTORY
+        sighting = watch(cluster, namespace, result["consensus_public_key"], params["watch_timeout"], commits)
         result.update(launcher.start(consumer, sighting), changed=True)
     if params["sweep"] and not check_mode:
         swept = _sweep(client, cluster, launcher, owner, consumer_id)

@@ -14,9 +14,13 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
-from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster, decoded
+from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, decoded
 from ansible_collections.interchain.security.plugins.module_utils.cluster.key_store import Secret, SecretKeyStore
-from ansible_collections.interchain.security.plugins.module_utils.cluster.place import KEY_FILE
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import (
+    KEY_FILE,
+    TAKEN_OVER,
+    labels_of,
+)
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
     ConsumerNotFound,
@@ -123,6 +127,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     kept = {entry.namespace for entry in found.nodes if entry.consumer_id in left}
     of_consumers = [entry for entry in (*found.nodes, *found.relayers) if entry.namespace not in kept]
     stops = [entry for entry in (*found.monitors, *of_consumers) if entry.replicas]
+    remembered: list[Change] = []
     if not check_mode:
         if copies or copy_account:
             cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": monitor}})
@@ -133,13 +138,30 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         # First the monitor: it would start its nodes again.
         stop(cluster, found.monitors, params["timeout"])
         stop(cluster, of_consumers, params["timeout"])
+        # Their signatures are in the chain still: the launch has to know that they do not come back.
+        for entry in decisions:
+            held = stores[entry.consumer_id].read() if entry.step in (KeyStep.COPY, KeyStep.HELD) else None
+            former = found.keys.get(entry.consumer_id)
+            if held is not None and former is not None and held.public_key == former.public_key:
+                remembered.append(_remember(cluster, validator, monitor, entry.consumer_id, held))
     return {
-        "changed": bool(copies or stops or copy_account),
+        "changed": bool(copies or stops or copy_account) or any(entry.changed for entry in remembered),
         "consumers": [_shown(entry) for entry in decisions],
         "stopped": [entry.shown for entry in stops],
         "account_copied": copy_account,
         "hd_path": found.hd_path,
     }
+
+
+def _remember(cluster: Cluster, validator: str, monitor: str, consumer_id: str, key: ConsensusKey) -> Change:
+    """Write down that whoever signed with a key that is held here now is gone."""
+    metadata = {
+        "name": f"consumer-{consumer_id}",
+        "namespace": monitor,
+        "labels": labels_of(validator, consumer_id),
+    }
+    data = {TAKEN_OVER: key.public_key_base64}
+    return cluster.merge({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
 
 def look(cluster: Cluster, namespace: str, validator: str) -> Installation:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
@@ -29,6 +29,8 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster.place 
     GENESIS,
     KEY_FILE,
     NODE_KEY_FILE,
+    SEEN_ELSEWHERE,
+    TAKEN_OVER,
     Place,
     look,
 )
@@ -76,14 +78,24 @@ class Launcher:
 
     def __init__(self, client: ProviderClient, cluster: Cluster, owner: Owner) -> None:
         self._client, self._cluster, self._owner = client, cluster, owner
-        status = client.status()
+        status = client.use_current()
         self._provider_chain_id = status.chain_id
         self._block_time: datetime = status.latest_block_time
+        self._why_old = status.why_old(datetime.now(UTC))
         self._validators = client.validators()
         self._signed = self._signed_here()
 
-    def start(self, consumer: Consumer, sighting: signing.Sighting = signing.Sighting.UNKNOWN) -> dict[str, Any]:
-        """Start the node, if it may, and return what was decided and done. ``consumer`` is launched."""
+    def start(
+        self,
+        consumer: Consumer,
+        sighting: signing.Sighting = signing.Sighting.UNKNOWN,
+        *,
+        take_over: bool = False,
+    ) -> dict[str, Any]:
+        """Start the node, if it may, and return what was decided and done. ``consumer`` is launched.
+
+        ``take_over``: the operator says that whoever signed with the key held here elsewhere is gone for good.
+        """
         place = look(self._cluster, self._owner.validator, self._owner.monitor_namespace, consumer.consumer_id)
         missing = place.missing or ([] if self._base_fits(place, consumer) else ["base genesis"])
         if missing or place.settings is None:
@@ -94,6 +106,7 @@ class Launcher:
         held = staged.remote_signer_public_key or place.held_key
         fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
         facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting, members)
+        facts = _with_memory(facts, place.memory, take_over)
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
             "launched": True,
@@ -102,6 +115,7 @@ class Launcher:
             "mode": decision.mode.value,
             "reasons": list(decision.reasons),
             "watching": decision.watch,
+            "taken_over": facts.taken_over,
         }
         if decision.mode is signing.Mode.STAY_OUT:
             refusal = {"launch_refused": "true", "phase": "launched"}
@@ -219,6 +233,7 @@ class Launcher:
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
             age=(self._block_time - spawned).total_seconds(),
+            provider_old=self._why_old,
             sighting=sighting,
             opted_in=own in members,
         )
@@ -284,6 +299,16 @@ def _stateful_set(place: Place, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
 
 
+def _with_memory(facts: signing.Facts, memory: Mapping[str, str], take_over: bool) -> signing.Facts:
+    """Add what is known of others with the held key: who was seen to sign counts, however long he is silent, until he is known to be gone."""
+    held = facts.held_key
+    if held and (take_over or memory.get(TAKEN_OVER) == held):
+        return replace(facts, taken_over=True)
+    if held and memory.get(SEEN_ELSEWHERE) == held:
+        return replace(facts, sighting=signing.Sighting.SOMEBODY)
+    return facts
+
+
 def _decide(
     fence: Fence, facts: signing.Facts, place: Place, check_height: int
 ) -> tuple[signing.Decision, list[Change]]:
@@ -315,6 +340,10 @@ def _memory(
         data["reason"] = decision.reasons[0]
     if not place.memory.get("p2p_port"):  # of a validator that opted in elsewhere
         data["p2p_port"] = str(ports_of(facts.chain_id).p2p)
+    if facts.taken_over:
+        data[TAKEN_OVER] = facts.held_key
+    elif decision.mode is signing.Mode.FOLLOW and facts.sighting is signing.Sighting.SOMEBODY:
+        data[SEEN_ELSEWHERE] = facts.held_key
     if signer is Signer.LOCAL:
         data.update(volume=place.volume, signing_key=facts.held_key)
     return data

@@ -163,12 +163,43 @@ def test_who_comes_late_watches_before_he_signs() -> None:
     decision = decide(LATE, 10)
     assert decision.mode is Mode.FOLLOW
     assert decision.watch
-    assert "launched 61 s ago and was never signed from here" in decision.reasons[0]
+    assert "launched 61 s ago, and the chain was never signed from here" in decision.reasons[0]
     assert decide(replace(LATE, sighting=Sighting.NOBODY), 10).mode is Mode.SIGN
     seen = decide(replace(LATE, sighting=Sighting.SOMEBODY), 10)
     assert seen.mode is Mode.FOLLOW
     assert not seen.watch
     assert "another node signs the chain with the key held here" in seen.reasons[0]
+
+
+def test_who_knows_that_the_other_one_is_gone_waits_until_it_is_silent() -> None:
+    gone = replace(LATE, taken_over=True)
+    assert decide(gone, 10).watch
+    seen = decide(replace(gone, sighting=Sighting.SOMEBODY), 10)
+    assert (seen.mode, seen.watch) == (Mode.FOLLOW, True)
+    assert decide(replace(gone, sighting=Sighting.NOBODY), 10).mode is Mode.SIGN
+
+
+def test_the_reason_tells_how_to_take_a_key_over() -> None:
+    (reason,) = decide(replace(LATE, sighting=Sighting.SOMEBODY), 10).reasons
+    assert reason.endswith(
+        "gone for good, run the playbook repair_consumer with consumer_id=3 and consumer_take_over_key=3"
+    )
+
+
+OLD = replace(FIRST_START, provider_old="the provider node is at block 7 and catching up")
+
+
+@pytest.mark.parametrize("alone", [{}, {"own_power": 100}])
+def test_what_may_be_old_lets_nobody_sign_for_the_first_time_without_a_watch(alone: dict[str, Any]) -> None:
+    facts = replace(OLD, **alone)
+    decision = decide(facts, 10)
+    assert (decision.mode, decision.watch) == (Mode.FOLLOW, True)
+    assert decision.reasons[0].startswith("the provider node is at block 7 and catching up, and the chain was never")
+    assert decide(replace(facts, sighting=Sighting.NOBODY), 10).mode is Mode.SIGN
+    # The provider chain may have halted: who signs goes on.
+    for signed in ({"fence_holder": "volume-1"}, {"recorded_key": "OWN", "recorded_volume": "volume-1"}):
+        assert decide(replace(facts, **signed), 10).mode is Mode.SIGN
+    assert decide(replace(facts, remote_signer=True), 10).mode is Mode.SIGN
 
 
 @pytest.mark.parametrize(
@@ -216,6 +247,8 @@ VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
         age=st.sampled_from([0.0, 1000.0]),
         opted_in=st.booleans(),
         sighting=st.sampled_from(Sighting),
+        provider_old=st.sampled_from(["", "it lags"]),
+        taken_over=st.booleans(),
     )
 )
 def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
@@ -230,7 +263,8 @@ def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
         assert not facts.same_key_chains
         assert facts.chain_id != facts.provider_chain_id
         signed_here = facts.fence_holder or facts.recorded_key
-        assert facts.age < 60 or signed_here or facts.sighting is Sighting.NOBODY
+        in_time = facts.age < 60 and not facts.provider_old
+        assert in_time or signed_here or facts.sighting is Sighting.NOBODY
 
 
 def test_names_show_nothing_of_a_strangers_text() -> None:
