@@ -284,6 +284,8 @@ def test_a_second_monitor_that_shares_no_fence(signing: Signing) -> None:
     remembered = signing.remembered(SECOND)
     assert remembered["node_mode"] == "follow"
     assert "another node signs the chain with the key held here" in json.loads(remembered["node_reasons"])[0]
+    # That is kept: however long alice's node is away from now on, this one is not let in.
+    assert remembered["key_seen_elsewhere"]
 
 
 def test_a_lost_volume_ends_the_signing_and_says_so(signing: Signing) -> None:

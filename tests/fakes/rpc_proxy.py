@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An HTTP proxy before the RPC of a real node, which spoils what becomes of broadcasts as a test says."""
+"""An HTTP proxy before the RPC of a real node, which spoils what becomes of broadcasts, or what the node says of itself, as a test says."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ class RpcProxy:
     """Each broadcast meets the next of ``faults``; without one it passes.
 
     With a ``barrier`` each broadcast waits until as many are there as the barrier asks for. ``gas_share`` is what is left of the
-    gas that the next simulation tells.
+    gas that the next simulation tells. ``lags``: the node says that it is catching up.
     """
 
     def __init__(self, url: str) -> None:
         self.faults: list[Fault] = []
         self.barrier: threading.Barrier | None = None
         self.gas_share = 1.0
+        self.lags = False
         self.broadcasts: list[str] = []
         self.url = ""
         self._target = url
@@ -89,6 +90,10 @@ class RpcProxy:
         request = json.loads(body)
         if request["method"] == "abci_query" and request["params"]["path"] == "/app/simulate":
             return 200, self._simulation(body)
+        if request["method"] == "status" and self.lags:
+            status = json.loads(self._forward(body))
+            status["result"]["sync_info"]["catching_up"] = True
+            return 200, json.dumps(status).encode()
         if request["method"] != "broadcast_tx_sync":
             return 200, self._forward(body)
         raw = base64.b64decode(request["params"]["tx"])

@@ -252,11 +252,11 @@ class Place:
         client.close()
         return consumer_id
 
-    def opt_in(self, consumer_id: str, state: str = "present") -> None:
-        """Opt in with an own key, as the monitor does, or out again."""
+    def opt_in(self, consumer_id: str, state: str = "present", url: str = "") -> None:
+        """Opt in with an own key, as the monitor does, or out again; by another node than the real one with ``url``."""
         run_operation(
             opt_in,
-            provider_rpc_url=[self.node.url],
+            provider_rpc_url=[url or self.node.url],
             mnemonic=self.node.mnemonic,
             consumer_id=consumer_id,
             state=state,

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
+from ansible_collections.interchain.security.plugins.module_utils.errors import ChainUnreachable
+from tests.fakes.rpc_proxy import RpcProxy
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
 
 pytestmark = pytest.mark.timeout(300)  # several playbooks each, and a busy machine
@@ -335,6 +337,37 @@ def test_the_owners_genesis_takes_the_place_of_another_and_a_node_starts_from_it
     place.converge("stage", consumer_id, interchain_catalogue=[{"image": "registry.example/third:1"}])
     after = place.versions(consumer_id)
     assert {name: after[name] for name in names} == {name: before[name] for name in names}
+
+
+def test_a_provider_node_that_lags_lets_nobody_sign_for_the_first_time(place: Place) -> None:
+    """Its view may be of long ago: the chain has launched days ago then, and another cluster signs it."""
+    consumer_id = place.create_consumer(spawn_in=25, chain_id="lagging-1")
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+    with RpcProxy(place.node.url).serve() as lagging:
+        lagging.lags = True
+        with pytest.raises(ChainUnreachable, match="catching up; nothing was sent"):
+            place.opt_in(consumer_id, url=lagging.url)
+        place.opt_in(consumer_id)
+        place.converge("stage", consumer_id)
+        place.await_launch(consumer_id)
+        alone = {"interchain_provider_rpc_url": [lagging.url], "consumer_watch_timeout": 0}
+        launched = place.converge("launch", consumer_id, **alone)["launched"]
+        assert (launched["mode"], launched["watching"]) == ("follow", True)
+        assert "catching up, and the chain was never signed from here" in launched["reasons"][0]
+        assert list(secret(place, "keys", namespace)) == ["node_key.json"]
+        assert memory(place, consumer_id).get("taken_over_key") is None
+
+        # What the operator says of one consumer is kept for it, and is no leave to sign without a look; of another one it says nothing.
+        for named, kept in (("9999", None), (consumer_id, held_key(place, consumer_id))):
+            launched = place.converge("launch", consumer_id, **alone, consumer_take_over_key=named)["launched"]
+            assert (launched["mode"], launched["taken_over"]) == ("follow", kept is not None)
+            assert memory(place, consumer_id).get("taken_over_key") == kept
+        assert place.converge("launch", consumer_id, **alone)["launched"]["taken_over"]
+
+        # Another endpoint that keeps up is asked instead, and a node that has signed goes on without one.
+        both = {**alone, "interchain_provider_rpc_url": [lagging.url, place.node.url]}
+        assert place.converge("launch", consumer_id, **both)["launched"]["mode"] == "sign"
+        assert place.converge("launch", consumer_id, **alone)["launched"]["mode"] == "sign"
 
 
 def test_another_binary_of_the_catalogue_runs_its_own_chain(place: Place, tmp_path: Path) -> None:

@@ -240,6 +240,11 @@ def test_once_it_is_gone_this_monitor_is_deployed(place: FormerPlace) -> None:
     assert len(place.cluster.select("Pod", ics_operator.NAMESPACE)) == 1
 
     assert place.copied_key() == KEY.key_file()
+    # The former node's signatures are in the chain: the launch knows that it does not come back.
+    remembered = place.get("ConfigMap", f"consumer-{place.with_key}", MONITOR)
+    assert remembered is not None
+    assert remembered["data"]["taken_over_key"] == KEY.public_key_base64
+    assert place.get("ConfigMap", f"consumer-{place.without}", MONITOR) is None
     assert place.get("Secret", f"consumer-{place.without}-key", MONITOR) is None
     account = place.get("Secret", "validator", MONITOR)
     assert account is not None
