@@ -328,6 +328,13 @@ KEYS: tuple[Key, ...] = (
     Key("affinity", "interchain_affinity", "dictionary", _dictionary, "Affinity of the consumers' nodes"),
     Key("policy", "interchain_policy", "dictionary", _policy, "Which consumers the validator takes part in"),
     Key(
+        "require_digest",
+        "interchain_require_digest",
+        "truth",
+        _truth,
+        "Whether every image must be named by its digest",
+    ),
+    Key(
         "auto_update_consumers",
         "interchain_auto_update_consumers",
         "truth",
