@@ -36,7 +36,9 @@ def catalogue_entry(
         genesis = {"file": source.file}
     elif source.config_map:
         genesis = {"config_map": dict(zip(("namespace", "name", "key"), source.config_map, strict=True))}
-    return {**dataclasses.asdict(entry), "base_genesis": genesis}
+    signer = entry.remote_signer
+    remote = {"public_key": signer.public_key, "from": list(signer.sources), "service_type": signer.service_type}
+    return {**dataclasses.asdict(entry), "base_genesis": genesis, "remote_signer": remote}
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,7 @@ state_file = "{directory}/state.json"
 
 [[validator]]
 chain_id = "{chain_id}"
-addr = "tcp://127.0.0.1:{port}"
+addr = "tcp://{address}"
 secret_key = "{directory}/identity.key"
 
 [[providers.softsign]]
@@ -51,11 +52,18 @@ class RemoteSigner:
     def start(self, chain_id: str, port: int) -> None:
         """Sign for the node of a chain that waits for its signer on a port of this machine."""
         config = self._directory / "tmkms.toml"
-        config.write_text(CONFIG.format(chain_id=chain_id, directory=self._directory, port=port))
+        config.write_text(CONFIG.format(chain_id=chain_id, directory=self._directory, address=f"127.0.0.1:{port}"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "start", "--config", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
+
+    def pack(self, chain_id: str, address: str, target: Path, directory: str) -> None:
+        """Put what it takes to sign elsewhere into ``target``, for a place that has it below ``directory``; the node waits at ``address``."""
+        target.mkdir()
+        for file in (self._program, *self._directory.glob("*.key")):
+            shutil.copy(file, target)
+        (target / "tmkms.toml").write_text(CONFIG.format(chain_id=chain_id, directory=directory, address=address))
 
     def stop(self) -> None:
         if self._process is not None:

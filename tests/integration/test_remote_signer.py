@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,17 @@ def assign(place: Place, consumer_id: str, public_key: str) -> None:
     assert done["changed"]
 
 
+def catalogue(place: Place, consumer_id: str, signer: RemoteSigner) -> dict[str, Any]:
+    """Return variables with which a consumer's node waits for the signer, which comes from outside of the cluster."""
+    remote = {
+        "public_key": signer.public_key,
+        "from": [{"ipBlock": {"cidr": "192.0.2.7/32"}}],
+        "service_type": "LoadBalancer",
+    }
+    base = {"base_genesis": {"file": str(place.base_genesis)}}
+    return {"interchain_catalogue": [base, {"consumer_id": consumer_id, "remote_signer": remote}]}
+
+
 def signers(pod: Pod, height: int) -> set[str]:
     """Return the addresses of the keys whose signatures for a block are in its commit."""
     commit = pod.rpc(f"commit?height={height}")["signed_header"]["commit"]
@@ -73,12 +85,8 @@ def contents(place: Place) -> Iterator[tuple[str, str, bytes]]:
 
 def test_a_remote_signer_signs_and_its_key_stays_with_it(place: Place, signer: RemoteSigner, tmp_path: Path) -> None:
     consumer_id = place.create_consumer(spawn_in=10, chain_id=CHAIN_ID)
-    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
     assign(place, consumer_id, signer.public_key)
-    remote = {
-        "consumer_remote_signer_public_key": signer.public_key,
-        "consumer_remote_signer_from": [{"ipBlock": {"cidr": "192.0.2.7/32"}}],
-    }
+    remote = catalogue(place, consumer_id, signer)
     place.converge("stage", consumer_id, **remote)
     place.await_launch(consumer_id)
     result = place.converge("launch", consumer_id, **remote)
@@ -123,7 +131,10 @@ def test_a_remote_signer_signs_and_its_key_stays_with_it(place: Place, signer: R
     assert not (tmp_path / "home/config/priv_validator_key.json").exists()
     idle = json.loads((tmp_path / "home/data/idle_key.json").read_text())
     assert idle["pub_key"]["value"] != signer.public_key
-    policy = place.get("NetworkPolicy", "node", namespace, "networking.k8s.io/v1")
-    assert policy is not None
-    opened = [rule for rule in policy["spec"]["ingress"] if {"port": 26659, "protocol": "TCP"} in rule["ports"]]
-    assert [rule["from"] for rule in opened] == [remote["consumer_remote_signer_from"]]
+    service = place.get("Service", "signer", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert service is not None
+    spec = service["spec"]
+    assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
+    quota = place.get("ResourceQuota", "node", f"{VALIDATOR}-consumer-{consumer_id}")
+    assert quota is not None
+    assert quota["spec"]["hard"]["services.loadbalancers"] == "1"

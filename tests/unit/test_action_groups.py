@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.interchain.security.plugins.module_utils.operations import connection, state
+from ansible_collections.interchain.security.plugins.module_utils.operations import connection, consumer_key, state
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = "ansible_collections.interchain.security.plugins.module_utils.operations"
@@ -21,6 +21,7 @@ MODULES = sorted(file.stem for file in (ROOT / "plugins/modules").glob("*.py"))
 OPTIONS = {
     "provider": set(connection.PROVIDER_OPTIONS),
     "signer": set(connection.SIGNER_OPTIONS),
+    "consumer_key": set(consumer_key.OPTIONS),
     "state": set(state.STATE_OPTIONS),
     "keyring": set(connection.KEYRING_OPTIONS) - {"keyring_passphrase", "keyring_passphrase_file"},
 }
@@ -36,7 +37,7 @@ def test_members_take_the_options(group: str) -> None:
         assert OPTIONS[group] - options(module) <= {"request_timeout"}, module
 
 
-@pytest.mark.parametrize("group", ["provider", "signer"])
+@pytest.mark.parametrize("group", ["provider", "signer", "consumer_key"])
 def test_who_takes_the_options_is_a_member(group: str) -> None:
     assert {module for module in MODULES if OPTIONS[group] <= options(module)} == set(GROUPS[group])
 

@@ -16,6 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
+    parse_public_key,
+    public_key_base64,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import DENOM, PROFILES
 
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
@@ -27,6 +31,8 @@ HASH = re.compile(r"([0-9a-f]{2}){1,64}")
 OWNER = re.compile(r"[a-z]{1,20}1[02-9ac-hj-np-z]{38,58}")
 CONSUMER_ID = re.compile(r"0|[1-9][0-9]{0,19}")
 MATCHES = ("consumer_id", "binary_hash", "owner")  # the closest first
+PEER_FIELDS = ("ipBlock", "namespaceSelector", "podSelector")
+SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,18 @@ class BaseGenesis:
     url: str = ""
     file: str = ""
     config_map: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True)
+class RemoteSigner:
+    """A signer outside of the node, such as tmkms or horcrux, that connects to it. Without a ``public_key`` (base64) there is none.
+
+    ``sources`` are the peers of a network policy that it connects from; ``service_type`` is that of the Service it connects to.
+    """
+
+    public_key: str = ""
+    sources: tuple[Mapping[str, Any], ...] = ()
+    service_type: str = "ClusterIP"
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,7 @@ class Entry:
     resources: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     app_config: Mapping[str, Any] = field(default_factory=dict)
+    remote_signer: RemoteSigner = RemoteSigner()
 
 
 def find(
@@ -68,10 +87,12 @@ def find(
 
     ``catalogue`` is a list of dictionaries. Each has at most one of consumer_id, binary_hash (hex) and owner, and what differs from the
     default entry; one that has none of them changes the default entry. The closest match wins: consumer_id, binary_hash, owner.
+    A remote signer's key is for one consumer: only an entry with a consumer_id has one.
     """
     facts = {"consumer_id": consumer_id, "binary_hash": binary_hash.lower(), "owner": owner}
     best: tuple[int, Mapping[str, Any], str] | None = None
     seen: set[tuple[str, str]] = set()
+    signers: dict[str, str] = {}  # by public key, where in the catalogue
     for number, item in enumerate(catalogue):
         where = f"catalogue[{number}]"
         kind, value = _match(where, item)
@@ -82,6 +103,14 @@ def find(
         seen.add((kind, value))
         fields = {name: content for name, content in item.items() if name not in MATCHES}
         entry = _with(default, where, fields)  # checks every entry, whichever consumer is asked for
+        if "remote_signer" in fields:
+            if kind != "consumer_id":
+                raise InvalidInput(f"{where}.remote_signer is for one consumer: give the entry its consumer_id")
+            first = signers.setdefault(entry.remote_signer.public_key, where)
+            if first != where:
+                raise InvalidInput(
+                    f"{where}.remote_signer.public_key is that of {first} too: each consumer needs a key of its own"
+                )
         if not kind:
             default = entry
         elif facts[kind] == value:
@@ -196,6 +225,40 @@ def _base_genesis(where: str, value: Any) -> BaseGenesis:
     return BaseGenesis(url=source)
 
 
+def _remote_signer(where: str, value: Any) -> RemoteSigner:
+    given = _dictionary(where, value)
+    if set(given) - {"from", "service_type"} != {"public_key"}:
+        raise InvalidInput(f"{where} needs public_key and from, and may have service_type ({SERVICE_TYPES[0]})")
+    try:
+        public_key = public_key_base64(parse_public_key(given["public_key"]))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}.public_key is {error}") from error
+    service_type = given.get("service_type", SERVICE_TYPES[0])
+    if service_type not in SERVICE_TYPES:
+        raise InvalidInput(
+            f"{where}.service_type must be one of {', '.join(SERVICE_TYPES)}, not {str(service_type)[:40]!r}"
+        )
+    return RemoteSigner(public_key, _sources(f"{where}.from", given.get("from")), service_type)
+
+
+def _sources(where: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Read the peers of a network policy. None of them would let everybody in, and a node asks its signer for no password."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise InvalidInput(
+            f"{where} must list who may connect to the node as its signer, as the peers of a network policy, such as "
+            "[{ipBlock: {cidr: 192.0.2.7/32}}]: without it everybody could"
+        )
+    for peer in value:
+        fields = _dictionary(where, peer)
+        if not fields or not set(fields) <= set(PEER_FIELDS):
+            raise InvalidInput(
+                f"{where}: a peer of a network policy has {', '.join(PEER_FIELDS)}, not {str(peer)[:80]!r}"
+            )
+        for name, content in fields.items():
+            _dictionary(f"{where}.{name}", content)
+    return tuple(value)
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "image": _text(IMAGE, "the name of an image"),
     "binary": _text(BINARY, "the name or path of the binary in the image"),
@@ -207,4 +270,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "resources": _dictionary,
     "config": _dictionary,
     "app_config": _dictionary,
+    "remote_signer": _remote_signer,
 }

@@ -109,7 +109,7 @@ def decide(facts: Facts, check_height: int) -> Decision:
         return Decision(Mode.STAY_OUT, tuple(out))
     # Without a key for this chain the provider's own one counts: the validator came late with one.
     with_providers = facts.initial_key == facts.provider_key or facts.joins_late
-    late = with_providers and not facts.assigned_key and not facts.remote_signer
+    late = with_providers and not facts.assigned_key
     follow = _reasons_not_to_sign(facts)
     if follow:
         return Decision(Mode.FOLLOW, tuple(follow), assign_key=late and not facts.held_key)

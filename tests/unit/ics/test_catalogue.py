@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
-from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import BaseGenesis, Entry, find
+from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import (
+    BaseGenesis,
+    Entry,
+    RemoteSigner,
+    find,
+)
 
 OWNER = "cosmos1wsyhyljzxq2qx4xls6hevhm2u04gux4nptfnu3"
 HASH = "ab" * 32
+KEY = base64.b64encode(bytes(32)).decode()
+SIGNER: dict[str, Any] = {"public_key": KEY, "from": [{"ipBlock": {"cidr": "192.0.2.7/32"}}]}
 
 
 def entry(*catalogue: Any, **changes: str) -> Entry:
@@ -100,6 +108,43 @@ def test_sources_of_the_base_genesis(given: dict[str, Any], wanted: BaseGenesis)
 def test_what_cannot_be_used_is_refused_by_name(item: Any, complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):
         entry(item)
+
+
+def test_a_remote_signer_is_that_of_one_consumer() -> None:
+    assert entry().remote_signer == RemoteSigner()
+    catalogue = [{"consumer_id": "3", "remote_signer": SIGNER}, {"denom": "utoken"}]
+    assert entry(*catalogue).remote_signer == RemoteSigner(KEY, tuple(SIGNER["from"]), "ClusterIP")
+    assert entry(*catalogue, consumer_id="4").remote_signer == RemoteSigner()
+    shown = {**SIGNER, "public_key": f"PubKeyEd25519{{{'0' * 64}}}", "service_type": "LoadBalancer"}
+    found = entry({"consumer_id": "3", "remote_signer": shown}).remote_signer
+    assert (found.public_key, found.service_type) == (KEY, "LoadBalancer")
+    for match in ({}, {"owner": OWNER}, {"binary_hash": HASH}):
+        with pytest.raises(InvalidInput, match=r"catalogue\[0\].remote_signer is for one consumer"):
+            entry({**match, "remote_signer": SIGNER})
+    with pytest.raises(InvalidInput, match=r"catalogue\[1\].remote_signer.public_key is that of catalogue\[0\] too"):
+        entry({"consumer_id": "3", "remote_signer": SIGNER}, {"consumer_id": "4", "remote_signer": shown})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"from": []}, "from must list who may connect to the node as its signer"),
+        ({"from": None}, "from must list"),
+        ({"from": "192.0.2.7/32"}, "from must list"),
+        ({"from": [{}]}, "a peer of a network policy has ipBlock"),
+        ({"from": ["192.0.2.7"]}, "from must be a dictionary"),
+        ({"from": [{"cidr": "192.0.2.7/32"}]}, "a peer of a network policy has ipBlock"),
+        ({"from": [{"ipBlock": "192.0.2.7/32"}]}, "from.ipBlock must be a dictionary"),
+        ({"public_key": ""}, "public_key is not an ed25519 public key"),
+        ({"service_type": "ExternalName"}, "service_type must be one of ClusterIP, NodePort, LoadBalancer"),
+        ({"port": 26659}, "needs public_key and from"),
+    ],
+)
+def test_a_remote_signer_that_cannot_be(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"catalogue\[0\].remote_signer\.?.*{complaint}"):
+        entry({"consumer_id": "3", "remote_signer": {**SIGNER, **changes}})
+    with pytest.raises(InvalidInput, match="from must list"):
+        entry({"consumer_id": "3", "remote_signer": {"public_key": KEY}})
 
 
 def test_an_entry_of_another_consumer_is_checked_too() -> None:

@@ -156,6 +156,12 @@ def test_a_remote_signer_keeps_its_own_state() -> None:
     assert decide(replace(moved, assigned_key="OTHER"), 10).mode is Mode.FOLLOW
 
 
+def test_the_key_of_a_remote_signer_is_assigned_late_too() -> None:
+    without = replace(FIRST_START, initial_key="PROVIDER", assigned_key="", remote_signer=True)
+    assert (decide(without, 10).mode, decide(without, 10).assign_key) == (Mode.SIGN, True)
+    assert not decide(replace(without, assigned_key="OWN"), 10).assign_key
+
+
 LATE = replace(FIRST_START, age=61.0)
 
 
