@@ -84,7 +84,8 @@ def contents(place: Place) -> Iterator[tuple[str, str, bytes]]:
 
 
 def test_a_remote_signer_signs_and_its_key_stays_with_it(place: Place, signer: RemoteSigner, tmp_path: Path) -> None:
-    consumer_id = place.create_consumer(spawn_in=10, chain_id=CHAIN_ID)
+    consumer_id, other = (place.create_consumer(spawn_in=10, chain_id=CHAIN_ID) for _ in range(2))
+    place.owner.opt_in(other)
     assign(place, consumer_id, signer.public_key)
     remote = catalogue(place, consumer_id, signer)
     place.converge("stage", consumer_id, **remote)
@@ -138,3 +139,11 @@ def test_a_remote_signer_signs_and_its_key_stays_with_it(place: Place, signer: R
     quota = place.get("ResourceQuota", "node", f"{VALIDATOR}-consumer-{consumer_id}")
     assert quota is not None
     assert quota["spec"]["hard"]["services.loadbalancers"] == "1"
+
+    # The operator gives the signer's key to another consumer of the same chain_id, when the first has gone.
+    place.converge("stop", consumer_id)
+    moved = catalogue(place, other, signer)
+    place.converge("stage", other, **moved)
+    result = place.converge("launch", other, **moved)["launched"]
+    assert result["mode"] == "follow"
+    assert result["reasons"] == [f"consumer {consumer_id} has the same chain_id and is signed with the same key here"]

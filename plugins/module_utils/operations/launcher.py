@@ -175,8 +175,8 @@ class Launcher:
         selector = f"interchain-security/validator={self._owner.validator},{ID_LABEL}"
         signed: dict[str, set[str]] = {}
         for memory in self._cluster.select("ConfigMap", self._owner.monitor_namespace, selector):
-            key = (memory.get("data") or {}).get("signing_key")
-            if key:
+            data = memory.get("data") or {}
+            for key in filter(None, (data.get("signing_key"), data.get("remote_signing_key"))):
                 signed.setdefault(key, set()).add(str(memory["metadata"]["labels"][ID_LABEL]))
         return signed
 
@@ -346,6 +346,8 @@ def _memory(
         data[SEEN_ELSEWHERE] = facts.held_key
     if signer is Signer.LOCAL:
         data.update(volume=place.volume, signing_key=facts.held_key)
+    if signer is Signer.REMOTE:
+        data.update(remote_signing_key=facts.held_key)
     return data
 
 
