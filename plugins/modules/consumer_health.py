@@ -19,7 +19,11 @@ description:
     When and why is kept with the consumer before it is done.
   - With O(operator_address) it asks the provider for which consumers the validator has to run a node, and names in RV(joining) those of them that are
     launched and never had one here, and in RV(unwanted) those whose node is not asked for any more.
-  - Objects that somebody removed are named in RV(converge); the role C(consumer) makes them again.
+  - Objects that somebody removed are named in RV(converge); the role C(consumer) makes them again. So is a node that started five times and found its own
+    signature in the newest blocks each time, as when the chain stands still without it; its launch then lets it start without looking back.
+  - Where the chain's own validator set holds another key that is kept for the node in the place of the one that it has, as after
+    M(interchain.security.consumer_key_assignment) with O(interchain.security.consumer_key_assignment#module:rotate), it keeps which, and names the
+    consumer in RV(switching).
   - Never removes a pod by force, a volume, a sign state or a key, and never starts a node that was scaled to 0.
 extends_documentation_fragment:
   - interchain.security.provider
@@ -83,7 +87,8 @@ RETURN = r"""
 health:
   description:
     - One entry for each node, as M(interchain.security.consumer_health_info) returns it, with what follows from it.
-    - C(repair) is V(nothing), V(restart) or V(converge), C(repair_reason) why, and C(repaired) whether it was done or, to converge, asked for.
+    - C(repair) is V(nothing), V(restart), V(converge) or V(look_back_off), C(repair_reason) why, and C(repaired) whether it was done or, for the last two,
+      asked for.
   type: list
   elements: dict
   returned: success
@@ -106,6 +111,11 @@ converge:
   returned: success
 watching:
   description: The consumers whose node only follows until their launch, run again, has seen that nobody else signs with its key.
+  type: list
+  elements: str
+  returned: success
+switching:
+  description: The consumers whose node is to start with another key, since that one counts on the chain by now. Launching is for the caller.
   type: list
   elements: str
   returned: success

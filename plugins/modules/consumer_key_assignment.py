@@ -32,7 +32,9 @@ options:
   rotate:
     description:
       - Replace another key of this validator that the provider knows. Without it such a key is an error.
-      - Give a new Secret or file for the new key, and let the node sign with the old one until the next epoch has come to the consumer.
+      - Give a new Secret or file for the new key. A launched chain counts on the old one until the provider's next epoch has come to it.
+      - A Secret in the monitor's namespace is all that its node needs. The node goes on with the old key, and starts with the new one once
+        M(interchain.security.consumer_health) has seen that in the chain's own validator set. With another store that is for the caller to do.
     type: bool
     default: false
 """

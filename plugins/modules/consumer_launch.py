@@ -16,6 +16,9 @@ description:
   - The consensus key gets into the node's namespace only while the node's volume holds the fence of that key and chain, a Lease.
   - A chain that launched more than a minute ago and was never signed from here is followed first, see O(watch_timeout). So is one of which no node of
     O(provider_rpc_url) can say that: each is catching up, or its newest block is more than a minute old.
+  - Of several keys that are kept for the consumer, in Secrets with its label, the node gets the one that signed before. Another one takes its place when
+    M(interchain.security.consumer_health) has seen it in the chain's own validator set, and what was replaced never signs again. Before anything
+    was signed the assigned one counts.
   - A genesis that is there is kept.
 extends_documentation_fragment:
   - interchain.security.provider
@@ -121,7 +124,9 @@ consensus_public_key:
   type: str
   returned: unless mode is stay_out
 double_sign_check_height:
-  description: Blocks to look back.
+  description:
+    - Blocks to look back for an own signature. 0 with a third of the chain's power or more by the provider's last epoch, and for a node that
+      found its own signature again and again and starts on the volume with its sign state.
   type: int
   returned: unless mode is stay_out
 genesis_hash:

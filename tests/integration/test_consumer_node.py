@@ -20,8 +20,10 @@ import pytest
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.genesis_store import GenesisStore, parts_of
 from ansible_collections.interchain.security.plugins.module_utils.errors import ChainUnreachable
+from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_key_assignment
 from tests.fakes.rpc_proxy import RpcProxy
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place, Pod, config_of, wait_for
+from tests.operation import run_operation
 
 pytestmark = pytest.mark.timeout(300)  # several playbooks each, and a busy machine
 
@@ -368,6 +370,81 @@ def test_a_provider_node_that_lags_lets_nobody_sign_for_the_first_time(place: Pl
         both = {**alone, "interchain_provider_rpc_url": [lagging.url, place.node.url]}
         assert place.converge("launch", consumer_id, **both)["launched"]["mode"] == "sign"
         assert place.converge("launch", consumer_id, **alone)["launched"]["mode"] == "sign"
+
+
+def test_a_key_that_is_replaced_signs_until_the_chain_counts_the_next_one(place: Place) -> None:
+    consumer_id = place.create_consumer(spawn_in=14, chain_id="rotated-1")
+    namespace, kept = f"{VALIDATOR}-consumer-{consumer_id}", f"consumer-{consumer_id}-key"
+    place.opt_in(consumer_id)
+    place.converge("stage", consumer_id)
+    place.await_launch(consumer_id)
+    place.converge("launch", consumer_id)
+    old = held_key(place, consumer_id)
+
+    def used() -> str:
+        text = secret(place, "keys", namespace).get("priv_validator_key.json", "{}")
+        return str(json.loads(text).get("pub_key", {}).get("value", ""))
+
+    def template() -> str:
+        found = place.get("StatefulSet", "node", namespace, "apps/v1")
+        assert found is not None
+        return json.dumps(found["spec"]["template"], sort_keys=True)
+
+    before = template()
+    rotation = run_operation(
+        consumer_key_assignment,
+        provider_rpc_url=[place.node.url],
+        mnemonic=place.node.mnemonic,
+        consumer_id=consumer_id,
+        key_namespace=MONITOR,
+        key_secret=f"{kept}-2",
+        rotate=True,
+        kubeconfig=str(place.server.kubeconfig),
+    )
+    place.owner._sequence += 1  # the operation signed for the same account
+    new = rotation["consumer_public_key"]
+    assert old == rotation["previous_consumer_public_key"] != new
+
+    # The provider names the new key, and the chain counts the old one.
+    result = place.converge("launch", consumer_id)
+    assert result["launched"]["mode"] == "sign"
+    assert "names another key" in result["launched"]["reasons"][0]
+    assert (used(), template()) == (old, before)
+    place.opt_in(consumer_id)  # both are kept here
+
+    # The check has seen it in the chain's set.
+    name = {"name": f"consumer-{consumer_id}", "namespace": MONITOR}
+    counting = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": {"counting_key": new}}
+    place.cluster.merge(counting)
+    result = place.converge("launch", consumer_id)
+    assert result["launched"]["mode"] == "sign"
+    assert used() == new
+    assert template() != before  # it starts anew, on the same volume
+    remembered = memory(place, consumer_id)
+    assert (remembered["signing_key"], json.loads(remembered["retired_keys"])) == (new, [old])
+    own = f"interchain-security/consumer-id={consumer_id}"
+    leases = place.cluster.select("Lease", MONITOR, own, "coordination.k8s.io/v1")
+    assert [lease["spec"]["holderIdentity"] for lease in leases] == [remembered["volume"]] * 2
+    versions = place.versions(consumer_id)
+    place.converge("launch", consumer_id)
+    assert place.versions(consumer_id) == versions
+
+    # Without the new one, the old one does not sign again.
+    lost = place.get("Secret", f"{kept}-2", MONITOR)
+    assert lost is not None
+    place.cluster.delete("Secret", f"{kept}-2", MONITOR)
+    result = place.converge("launch", consumer_id)
+    assert result["launched"]["mode"] == "follow"
+    assert any("what was replaced never signs again" in reason for reason in result["launched"]["reasons"])
+    assert used() == ""
+    metadata = {"name": f"{kept}-2", "namespace": MONITOR, "labels": lost["metadata"]["labels"]}
+    place.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": lost["data"]})
+    assert place.converge("launch", consumer_id)["launched"]["mode"] == "sign"
+    assert used() == new
+
+    place.converge("delete", consumer_id)
+    keys = place.cluster.select("Secret", MONITOR, f"{own},interchain-security/archived=true", metadata_only=True)
+    assert [entry["metadata"]["name"] for entry in keys] == [kept, f"{kept}-2"]
 
 
 def test_another_binary_of_the_catalogue_runs_its_own_chain(place: Place, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster.kubeco
 from ansible_collections.interchain.security.plugins.module_utils.errors import KeyStoreError
 from ansible_collections.interchain.security.plugins.module_utils.ics import consensus_key
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import ConsensusKey
+from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
 
 try:
     import kubernetes
@@ -48,6 +49,9 @@ class KeyStore(Protocol):
     def read(self) -> ConsensusKey | None:
         """Return the key, or None when there is none yet."""
 
+    def find(self, public_key: str) -> ConsensusKey | None:
+        """Return the key of that public half (base64) when it is kept here, or beside this place for the same consumer."""
+
     def create(self, key: ConsensusKey) -> None:
         """Store a key durably where there is none; KeyStoreError when there is one or it cannot be stored."""
 
@@ -69,6 +73,11 @@ class FileKeyStore:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise KeyStoreError(f"the key file {self._path} cannot be read: {error}") from error
+
+    def find(self, public_key: str) -> ConsensusKey | None:
+        """Return the key of the file when it is that one."""
+        key = self.read()
+        return key if key is not None and key.public_key_base64 == public_key else None
 
     def create(self, key: ConsensusKey) -> None:
         """Write the file beside its place, sync it to disk and link it there; a file that exists is never replaced."""
@@ -144,8 +153,8 @@ class SecretKeyStore:
         kubeconfig: str | None = None,
         form: KeyForm = KeyForm.CONSENSUS,
     ) -> None:
-        self._secret, self._form = Secret(namespace, name, kubeconfig), form
-        self._labels = {} if consumer_id is None else {"interchain-security/consumer-id": consumer_id}
+        self._secret, self._form, self._kubeconfig = Secret(namespace, name, kubeconfig), form, kubeconfig
+        self._labels = {} if consumer_id is None else {ID_LABEL: consumer_id}
 
     def read(self) -> ConsensusKey | None:
         """Return the key of the Secret, or None when there is no Secret."""
@@ -157,6 +166,19 @@ class SecretKeyStore:
                 f"Secret {self._secret.namespace}/{self._secret.name} has no {self._form.value}: remove it or put the key in"
             )
         return consensus_key.from_key_file(entries[self._form.value].decode())
+
+    def find(self, public_key: str) -> ConsensusKey | None:
+        """Return the key of that public half out of this Secret, or out of another one of its namespace that is labelled for the same consumer."""
+        own = self.read()
+        if own is not None and own.public_key_base64 == public_key:
+            return own
+        for label, value in self._labels.items():
+            for _name, entries in secrets_with(self._secret.namespace, f"{label}={value}", self._kubeconfig):
+                if self._form.value in entries:
+                    other = consensus_key.from_key_file(entries[self._form.value].decode())
+                    if other.public_key_base64 == public_key:
+                        return other
+        return None
 
     def create(self, key: ConsensusKey) -> None:
         """Create the Secret; it is never replaced."""

@@ -27,6 +27,7 @@ NODE_SECONDS = 20.0  # for one node
 ASK_SECONDS = 12.0  # of them for its RPC
 
 PAGE = 100  # validators that a node tells at once
+OWN_SIGNATURE = "found signature from the same key"  # CometBFT ends with that when double_sign_check_height finds it
 
 VOLUME = "data"
 # What a node needs besides its volume and its StatefulSet, by kind.
@@ -105,6 +106,7 @@ def pod_of(pod: Mapping[str, Any]) -> Pod:
     container = (status.get("containerStatuses") or [{}])[0]
     state = container.get("state") or {}
     ended = (container.get("lastState") or {}).get("terminated") or {}
+    said = _line(ended.get("message") or ended.get("reason"))
     return Pod(
         uid=str(pod["metadata"]["uid"]),
         ending=bool(pod["metadata"].get("deletionTimestamp")),
@@ -113,7 +115,8 @@ def pod_of(pod: Mapping[str, Any]) -> Pod:
         ready=bool(container.get("ready")),
         waits=_waits(status, state),
         restarts=int(container.get("restartCount") or 0),
-        last_end=_line(ended.get("message") or ended.get("reason"))[-300:],
+        last_end=said[-300:],
+        own_signature=OWN_SIGNATURE in said.lower(),
     )
 
 
@@ -177,6 +180,16 @@ def _find_promotion(rpc: Rpc) -> int:
     return high
 
 
+def _validators(rpc: Rpc) -> list[dict[str, Any]]:
+    """Return the validators of the height that the chain works on."""
+    found = rpc(f"validators?per_page={PAGE}")
+    listed, page = list(found["validators"]), 1
+    while len(listed) < int(found["total"]):
+        page += 1
+        listed += rpc(f"validators?height={found['block_height']}&page={page}&per_page={PAGE}")["validators"]
+    return listed
+
+
 def _is_in_set(rpc: Rpc, address: str, height: int) -> bool:
     page = total = 0
     while page * PAGE < total or page == 0:
@@ -201,12 +214,12 @@ def _answers(rpc: Rpc, seen: Seen, commits: int) -> Seen:
     )
     if height < 1:
         return seen
-    validators = rpc("validators?per_page=100")
+    validators = _validators(rpc)
     seen = replace(
         seen,
-        validators=int(validators["total"]),
-        in_validator_set=int(status["validator_info"]["voting_power"]) > 0
-        or any(entry["address"] == own for entry in validators["validators"]),
+        validators=len(validators),
+        in_validator_set=any(entry["address"] == own for entry in validators),
+        validator_keys=frozenset(str(entry["pub_key"]["value"]) for entry in validators),
         peers_height=_peers_height(rpc) if seen.block_is_old else None,
     )
     # The newest commit may still gather signatures.

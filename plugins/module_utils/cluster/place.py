@@ -23,14 +23,17 @@ HOME = "interchain-security/home"  # the annotation of a volume on which staging
 
 @dataclass(frozen=True)
 class Place:
-    """What the cluster holds of one consumer. ``held_key`` is the public half (base64), the Secrets' data is as the cluster has it."""
+    """What the cluster holds of one consumer. ``first_key`` is the public half (base64) of the key in the Secret of that name, empty for none.
+
+    ``keys`` has all that are kept, by their public halves. The Secrets' data is as the cluster has it.
+    """
 
     consumer_id: str
     namespace: str
     monitor_namespace: str
     labels: dict[str, str]
-    held_key: str
-    key_data: dict[str, str] = field(repr=False)
+    first_key: str
+    keys: dict[str, str] = field(repr=False)
     node_key_data: dict[str, str] = field(repr=False)
     memory: dict[str, str] = field(repr=False)
     genesis: dict[str, Any] | None = field(repr=False)
@@ -72,10 +75,26 @@ def labels_of(validator: str, consumer_id: str) -> dict[str, str]:
     }
 
 
+def kept_keys(cluster: Cluster, monitor_namespace: str, consumer_id: str) -> dict[str, dict[str, str]]:
+    """Return the data of the Secrets that keep consensus keys for a consumer, by their names."""
+    found = cluster.select("Secret", monitor_namespace, f"{ID_LABEL}={consumer_id}")
+    name = f"consumer-{consumer_id}-key"
+    if name not in {entry["metadata"]["name"] for entry in found}:  # made by hand, without its label
+        found += filter(None, [cluster.get("Secret", name, monitor_namespace)])
+    kept = {str(entry["metadata"]["name"]): entry.get("data") or {} for entry in found}
+    return {name: data for name, data in sorted(kept.items()) if KEY_FILE in data}
+
+
+def public_half(data: dict[str, str]) -> str:
+    """Return the public half (base64) of the key that is kept in a Secret's data."""
+    return from_key_file(decoded(data, KEY_FILE)).public_key_base64
+
+
 def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: str) -> Place:
     """Read it."""
     namespace = consumer_namespace(validator, consumer_id)
-    key = (cluster.get("Secret", f"consumer-{consumer_id}-key", monitor_namespace) or {}).get("data") or {}
+    kept = kept_keys(cluster, monitor_namespace, consumer_id)
+    first = kept.get(f"consumer-{consumer_id}-key")
     node_key = (cluster.get("Secret", "node-key", monitor_namespace) or {}).get("data") or {}
     claim = cluster.get("PersistentVolumeClaim", "data", namespace)
     settings = cluster.get("ConfigMap", SETTINGS, namespace)
@@ -85,8 +104,8 @@ def look(cluster: Cluster, validator: str, monitor_namespace: str, consumer_id: 
         namespace=namespace,
         monitor_namespace=monitor_namespace,
         labels=labels_of(validator, consumer_id),
-        held_key=from_key_file(decoded(key, KEY_FILE)).public_key_base64 if KEY_FILE in key else "",
-        key_data=key,
+        first_key=public_half(first) if first else "",
+        keys={public_half(data): data[KEY_FILE] for data in kept.values()},
         node_key_data=node_key,
         memory=(cluster.get("ConfigMap", f"consumer-{consumer_id}", monitor_namespace) or {}).get("data") or {},
         genesis=cluster.get("ConfigMap", GENESIS, namespace),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import Seen
 
@@ -28,6 +28,17 @@ def may_end(seen: Seen) -> bool:
     would stand still, and never hear of that. A node that is behind does not know the newest set.
     """
     return seen.wanted and (seen.mode != "sign" or (seen.in_validator_set is False and seen.catching_up is False))
+
+
+def counts_instead(seen: Seen, kept: Collection[str]) -> str:
+    """Return which of the keys that are ``kept`` for a signing node (public, base64) its chain's set holds in the place of the node's own.
+
+    Empty while it holds the node's own, or none of them. A node that is behind does not know the newest set.
+    """
+    if seen.mode != "sign" or seen.in_validator_set is not False or seen.catching_up is not False:
+        return ""
+    found = set(kept) & seen.validator_keys
+    return found.pop() if len(found) == 1 else ""
 
 
 def promotion(seen: Seen, memory: Mapping[str, str]) -> dict[str, str]:

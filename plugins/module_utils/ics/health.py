@@ -33,7 +33,8 @@ class Pod:
     """A node's pod as the cluster tells of it.
 
     ``running``: its container runs; ``started``: the node in it has answered since; ``ready``: it answers now. ``waits`` is why the
-    container does not run, ``last_end`` why it ended before.
+    container does not run, ``last_end`` why it ended before, ``own_signature`` whether that was the look back: it found its own signature in
+    the newest blocks.
     """
 
     uid: str
@@ -44,6 +45,7 @@ class Pod:
     waits: str = ""
     restarts: int = 0
     last_end: str = ""
+    own_signature: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Seen:
     there, ``volume`` tells of the one with its data.
 
     ``signed`` and ``commits`` count the newest commits with the own signature and all of them; ``in_validator_set`` whether the chain's
-    present set holds the node's key, ``promoted_height`` since which height it does (0: it does not). ``peers_height``
-    is the highest block of a peer, asked for only when the own one is old. ``disk`` is
+    present set holds the node's key, ``promoted_height`` since which height it does (0: it does not), ``validator_keys`` are all keys of
+    that set (base64). ``peers_height`` is the highest block of a peer, asked for only when the own one is old. ``disk`` is
     the used part of its volume, 0 to 1. ``problem`` is why it could not be asked, ``silent`` whether it was reached and gave no answer.
     ``standing`` is how the validator stands on the provider, None when that is not known.
     """
@@ -75,6 +77,7 @@ class Seen:
     peers_height: int | None = None
     validators: int | None = None
     in_validator_set: bool | None = None
+    validator_keys: frozenset[str] = frozenset()
     promoted_height: int | None = None
     signed: int | None = None
     commits: int | None = None

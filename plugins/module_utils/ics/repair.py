@@ -3,9 +3,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What to do about a consumer's node that is not well. Nothing in here can make a key sign twice.
 
-There are two repairs. A *restart* deletes the pod, that very one, with its grace period: its StatefulSet makes the next one when the kubelet has
+There are three repairs. A *restart* deletes the pod, that very one, with its grace period: its StatefulSet makes the next one when the kubelet has
 said that the old one is gone, on the same volume with the same sign state. To *converge* makes objects again that somebody removed; the launch
-decides anew whether the node may sign. Never: a deletion by force (the old node might still run), a second pod, a volume, a sign state, a key.
+decides anew whether the node may sign. *Look back off* lets a node start that found its own signature in the newest blocks again and
+again, as when the chain stands still without it: the launch, run again, sets double_sign_check_height to 0, only on the volume whose sign state
+guards the key. Never: a deletion by force (the old node might still run), a second pod, a volume, a sign state, a key.
 A node that was scaled to 0 stays so: somebody may run it elsewhere.
 """
 
@@ -27,6 +29,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.health imp
 LONGEST_PAUSE = timedelta(hours=6)
 # A node without peers waits longer: the other validators' monitors may be about to repair theirs.
 ALONE = 3
+# Starts that ended at the look back. The kubelet pauses longer after each: in these five minutes a chain that goes on leaves the signature behind.
+REFUSALS = 5
 
 
 class Action(enum.Enum):
@@ -35,6 +39,7 @@ class Action(enum.Enum):
     NOTHING = "nothing"
     RESTART = "restart"
     CONVERGE = "converge"
+    LOOK_BACK_OFF = "look_back_off"
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def decide(seen: Seen, conditions: Sequence[Condition], past: Past, limits: Limi
     """Return what to do about a node whose chain is launched and whose validator takes part. ``conditions`` are those of ``seen``, with since."""
     cause, action = _cause(seen, {entry.type: entry for entry in conditions}, past, limits)
     # Missing objects do not wait because of a restart; a restart waits after whatever was done.
-    other = action is Action.CONVERGE and past.action == Action.RESTART.value
+    other = action in (Action.CONVERGE, Action.LOOK_BACK_OFF) and past.action == Action.RESTART.value
     if action is Action.NOTHING or past.at is None or other:
         return Repair(action, cause)
     next_one = past.at + pause(past, limits)
@@ -124,6 +129,9 @@ def _cause(seen: Seen, conditions: Mapping[str, Condition], past: Past, limits: 
     if seen.missing:
         return f"{', '.join(seen.missing)} is not there", Action.CONVERGE
     pod = seen.pod
+    if pod is not None and not pod.ending and not pod.started and pod.own_signature and pod.restarts >= REFUSALS:
+        reason = f"it was started {pod.restarts} times and found its own signature in the newest blocks: it is to start without looking for it"
+        return reason, Action.LOOK_BACK_OFF
     if pod is None or pod.ending or not pod.running or not pod.started:
         # The cluster is at it. Only who knows that a lost machine is off may remove its pod by force.
         return running.message if lasts("Running", running.reason) else "", Action.NOTHING

@@ -11,6 +11,7 @@ What keeps two signers of one key apart, from the outside in:
 * the watch: who comes late to a chain that he never signed, or cannot know whether he does, follows it first and looks whether anybody else
   signs or signed with his key;
 * the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
+* of several keys the one that counts on the chain: a new one takes over when the chain's own set holds it, and the old one never signs again;
 * a StatefulSet of one replica: the old pod is gone before the new one starts;
 * the volume: its owner and its own name are written on it, and the node signs on no other one; the database on it lets one process in;
 * the sign state on that volume, which the node itself keeps;
@@ -21,10 +22,15 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 LATE_SECONDS = 60.0  # of block time after the launch
+
+# Of a consumer's document.
+COUNTING = "counting_key"  # the key that was seen in the chain's own validator set in the place of the one that signed
+RETIRED = "retired_keys"  # those that signed here and were replaced, as a JSON list
+LOOK_BACK = "look_back"  # "off" while a node that found its own signature in the newest blocks is to start all the same
 
 
 class Mode(enum.Enum):
@@ -54,7 +60,9 @@ class Facts:
     with the held key here to their chain_id. ``fence_holder`` is the volume that holds the fence, empty when nobody does. ``age`` is how
     many seconds of block time ago the chain launched; ``sighting`` counts for a chain that was never signed from here.
     ``provider_old`` says why what is known of the provider chain may be old, empty when it is not. ``taken_over``: whoever signed with the
-    held key elsewhere is gone for good.
+    held key elsewhere is gone for good. ``retired_keys`` signed here and were replaced. ``own_power`` and ``total_power`` are those of the
+    initial set, ``own_power_now`` and ``total_power_now`` those that the provider knows by now, 0 when it knows none. ``look_back_off``: it
+    could not start for its own signature.
     """
 
     consumer_id: str
@@ -71,8 +79,8 @@ class Facts:
     fence_holder: str = ""
     own_power: int = 0
     total_power: int = 0
-    started_before: bool = False
-    recorded_check: int = 0
+    own_power_now: int = 0
+    total_power_now: int = 0
     remote_signer: bool = False
     same_key_chains: Mapping[str, str] = field(default_factory=dict)
     age: float = 0.0
@@ -80,6 +88,24 @@ class Facts:
     sighting: Sighting = Sighting.UNKNOWN
     taken_over: bool = False
     opted_in: bool = False
+    started_before: bool = False
+    retired_keys: Collection[str] = ()
+    look_back_off: bool = False
+
+    @property
+    def signed_here(self) -> bool:
+        """Tell whether the held key signed before on the volume that is there, which has its sign state and holds its fence."""
+        signed = bool(self.held_key) and self.held_key == self.recorded_key
+        return signed and bool(self.volume) and self.recorded_volume == self.fence_holder == self.volume
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether the held key signs here already, while the provider names another one by now.
+
+        Only the held one counts on the chain until its set changes. It is on one volume behind one fence, and another key cannot double sign with it.
+        """
+        expected = self.assigned_key or self.initial_key
+        return self.signed_here and not self.remote_signer and expected not in ("", self.held_key, self.provider_key)
 
     @property
     def joins_late(self) -> bool:
@@ -115,7 +141,12 @@ def decide(facts: Facts, check_height: int) -> Decision:
         return Decision(Mode.FOLLOW, tuple(follow), assign_key=late and not facts.held_key)
     if _is_late(facts) and facts.sighting is not Sighting.NOBODY:
         return _watched(facts, late)
-    if facts.initial_key == facts.held_key:
+    if facts.goes_on:
+        reason = (
+            "the provider names another key of this validator by now: until the chain's own validator set holds that one, only the key held "
+            "here counts, and goes on signing"
+        )
+    elif facts.initial_key == facts.held_key:
         reason = "the validator is in the initial set of the chain with the key held here"
     elif facts.joins_late and facts.assigned_key == facts.held_key:
         reason = "the validator joined the chain late with the key held here: the node signs once a validator set change puts it in"
@@ -128,12 +159,34 @@ def decide(facts: Facts, check_height: int) -> Decision:
             "the chain launched with the validator's provider key, which never leaves the provider: the key held here is assigned, and "
             "the node signs once the chain has heard of that by a validator set change"
         )
+    reasons = [reason]
+    if _starts_anyway(facts):
+        reasons.append(
+            "it starts without looking for its own signature in the newest blocks, which it found there again and again: the sign state on its "
+            "volume keeps it from signing twice"
+        )
     return Decision(
         Mode.SIGN,
-        (reason,),
+        tuple(reasons),
         assign_key=late,
         double_sign_check_height=_check_height(facts, check_height),
     )
+
+
+def key_in_use(
+    kept: Collection[str], first: str, *, recorded: str, recorded_here: bool, counting: str, assigned: str
+) -> str:
+    """Return which of the ``kept`` keys of this validator the node is to hold, empty for none. All are public keys in base64.
+
+    ``first`` is the one that is used when nothing is known. ``recorded`` signed before, on the volume that is there when ``recorded_here``.
+    ``counting`` was seen in the chain's own validator set in its place: from then on, that one. Until then the recorded one,
+    whatever was ``assigned`` on the provider meanwhile.
+    """
+    if counting in kept and counting != recorded:
+        return counting
+    if recorded in kept and recorded_here:
+        return recorded
+    return assigned if assigned in kept else first
 
 
 def _is_late(facts: Facts) -> bool:
@@ -193,10 +246,12 @@ def _reasons_not_to_sign(facts: Facts) -> list[str]:
     if held == facts.provider_key:
         reasons.append("the key held here is the provider's own: signing two chains with it risks a double sign")
     expected = facts.assigned_key or facts.initial_key
-    if expected and expected not in (held, facts.provider_key):
+    if expected not in ("", held, facts.provider_key) and not facts.goes_on:
         reasons.append(
             "the chain expects another consensus key of this validator than the one held here: another monitor or a person signs for it"
         )
+    if held in facts.retired_keys:
+        reasons.append("the key held here was replaced by another one: what was replaced never signs again")
     twins = sorted(other for other, chain_id in facts.same_key_chains.items() if chain_id == facts.chain_id)
     if twins:
         reasons.append(f"consumer {', '.join(twins)} has the same chain_id and is signed with the same key here")
@@ -211,9 +266,16 @@ def _reasons_not_to_sign(facts: Facts) -> list[str]:
     return reasons
 
 
+def _starts_anyway(facts: Facts) -> bool:
+    return facts.look_back_off and facts.signed_here and not facts.remote_signer
+
+
 def _check_height(facts: Facts, wanted: int) -> int:
-    """Keep what the first start had. With a third of the power or more the check is off: the chain stands still without this node, so its
-    own last signature would stay within the newest blocks and it could never start again."""
-    if facts.started_before:
-        return facts.recorded_check
-    return 0 if facts.own_power * 3 >= facts.total_power else wanted
+    """With a third of the power or more the check is off: the chain stands still without this node, so its own last signature would stay
+    within the newest blocks and it could never start again. The present power counts, where it is known."""
+    if _starts_anyway(facts):
+        return 0
+    own, total = facts.own_power, facts.total_power
+    if facts.total_power_now:
+        own, total = facts.own_power_now, facts.total_power_now
+    return 0 if own * 3 >= total else wanted

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster, merge_changes
 from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import look
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import kept_keys, public_half
 from ansible_collections.interchain.security.plugins.module_utils.cluster.state_store import CONSUMER_PREFIX
 from ansible_collections.interchain.security.plugins.module_utils.errors import (
     ClusterError,
@@ -34,6 +35,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics import (
     memory,
     repair,
     routes,
+    signing,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
     Condition,
@@ -153,7 +155,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     except InterchainError as error:
         problems.append(f"what the provider says of the consumers is not known: {error}")
 
-    health, converge, watching = [], [], []
+    health, converge, watching, switching = [], [], [], []
     for name, found in seen.items():
         remembered = wanted[name]
         if not consumer_health_info.is_node(found, remembered):
@@ -165,13 +167,18 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         decision = repair.decide(found, conditions, past, limits) if may else Repair(Action.NOTHING)
         acts = params["repair"] == "safe" and decision.action is not Action.NOTHING
         try:
-            _keep(work, name, before, conditions, past, duty.promotion(found, remembered))
+            promoted = duty.promotion(found, remembered)
+            if remembered.get(signing.LOOK_BACK) and repair.cured(conditions):
+                promoted[signing.LOOK_BACK] = ""  # the next launch looks back again
+            _keep(work, name, before, conditions, past, promoted)
             if acts:
                 _repair(work, name, found, decision, past)
+            if may and _switches(work, name, found):
+                switching.append(name)
         except ClusterError as error:
             problems.append(f"consumer {name}: {error}")
             acts = False
-        if acts and decision.action is Action.CONVERGE:
+        if acts and decision.action in (Action.CONVERGE, Action.LOOK_BACK_OFF):
             converge.append(name)
         entry = consumer_health_info.result(name, found, conditions)
         entry.update(repair=decision.action.value, repair_reason=decision.reason, repaired=acts)
@@ -185,8 +192,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "endpoint": endpoint,
         "converge": converge,
         "watching": watching,
+        "switching": switching,
         "joining": joining,
-        "unwanted": unwanted,
+        # The chain counts on a node whose next key is in its set.
+        "unwanted": [name for name in unwanted if name not in switching],
         "problems": problems,
     }
 
@@ -225,9 +234,23 @@ def _keep(
         work.remember(consumer_id, data)
 
 
+def _switches(work: Work, consumer_id: str, seen: Seen) -> bool:
+    """Tell whether the chain's set holds another key that is kept here in the place of the node's own, and keep which: its launch goes by that."""
+    if seen.mode != "sign" or seen.in_validator_set is not False:
+        return False  # most nodes: no Secret is read
+    kept = [public_half(data) for data in kept_keys(work.cluster, work.monitor_namespace, consumer_id).values()]
+    counting = duty.counts_instead(seen, kept)
+    if counting:
+        work.remember(consumer_id, {signing.COUNTING: counting})
+    return bool(counting)
+
+
 def _repair(work: Work, consumer_id: str, seen: Seen, decision: Repair, past: Past) -> None:
     """Write the repair down, then do it: cut in between it was done once too little, never once too often."""
-    work.remember(consumer_id, Past(seen.now, decision.action.value, decision.reason, past.count + 1).data())
+    data = Past(seen.now, decision.action.value, decision.reason, past.count + 1).data()
+    if decision.action is Action.LOOK_BACK_OFF:
+        data[signing.LOOK_BACK] = "off"
+    work.remember(consumer_id, data)
     if decision.action is Action.RESTART and seen.pod is not None:
         namespace = consumer_namespace(work.validator, consumer_id)
         # That very pod, with its grace period: the next one comes when the kubelet has said that this one is gone.

@@ -23,7 +23,10 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     WrongPhase,
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import address, consensus_key
-from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
+from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import (
+    ConsensusKey,
+    public_key_base64,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
@@ -63,6 +66,12 @@ def given_key(params: dict[str, Any]) -> bytes | None:
     if stores:
         raise InvalidInput(f"give either consumer_public_key or {' and '.join(stores)}, not both")
     return consensus_key.parse_public_key(params["consumer_public_key"])
+
+
+def kept_key(store: KeyStore, assigned: str | None) -> ConsensusKey | None:
+    """Return the assigned key when it is kept, in the store or beside it after a rotation, else what the store holds."""
+    found = None if assigned is None else store.find(assigned)
+    return store.read() if found is None else found
 
 
 def stored_key(store: KeyStore) -> bytes:

@@ -33,6 +33,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.phase impo
 from ansible_collections.interchain.security.plugins.module_utils.ics.takeover import Decision, KeyStep
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
 from ansible_collections.interchain.security.plugins.module_utils.operations import connection
+from ansible_collections.interchain.security.plugins.module_utils.operations.consumer_key import kept_key
 from ansible_collections.interchain.security.plugins.module_utils.operations.results import consensus_address
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -227,12 +228,13 @@ def _facts(params: dict[str, Any], found: Installation, stores: dict[str, Secret
     for consumer_id in found.consumer_ids:
         phase = _phase(client, consumer_id)
         powers = client.consumer_powers(consumer_id) if phase is Phase.LAUNCHED else {}
-        held, former = stores[consumer_id].read(), found.keys.get(consumer_id)
+        assigned = client.consumer_keys(consumer_id).get(own) if phase in WITH_KEYS else None
+        held, former = kept_key(stores[consumer_id], assigned), found.keys.get(consumer_id)
         facts.append(
             takeover.Facts(
                 consumer_id=consumer_id,
                 phase=phase,
-                assigned_key=client.consumer_keys(consumer_id).get(own, "") if phase in WITH_KEYS else "",
+                assigned_key=assigned or "",
                 former_key="" if former is None else former.public_key_base64,
                 former_fault=found.faults.get(consumer_id, ""),
                 held_key="" if held is None else held.public_key_base64,

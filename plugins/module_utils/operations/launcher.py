@@ -103,9 +103,11 @@ class Launcher:
         staged = StagedSettings.parse(place.settings)
         launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
         members = members_of(self._client, consumer.consumer_id, self._validators)
-        held = staged.remote_signer_public_key or place.held_key
+        assigned = self._client.consumer_keys(consumer.consumer_id).get(consensus_address(self._own()), "")
+        held = staged.remote_signer_public_key or _key_in_use(place, assigned)
         fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
-        facts = self._facts(place, staged, consumer, launch, held, fence.holder() if held else "", sighting, members)
+        holder = fence.holder() if held else ""
+        facts = self._facts(place, staged, consumer, launch, held, assigned, holder, sighting, members)
         facts = _with_memory(facts, place.memory, take_over)
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
@@ -139,7 +141,7 @@ class Launcher:
         )
         changes += [
             *written,
-            self._write_keys(place, signer),
+            self._write_keys(place, place.keys[held] if signer is Signer.LOCAL else None),
             self._remember(place, _memory(place, facts, decision, genesis_hash, signer)),
             self._write_config(place, node_settings.files(staged, start)),
             self._run(place, node_settings.signer_mark(signer, held)),
@@ -204,6 +206,7 @@ class Launcher:
         consumer: Consumer,
         launch: Launch | None,
         held: str,
+        assigned: str,
         holder: str,
         sighting: signing.Sighting,
         members: Sequence[Validator],
@@ -212,6 +215,7 @@ class Launcher:
         initial = launch.validators if launch else ()
         mine = next((member for member in initial if member.operator_address == own.operator_address), None)
         memory = place.memory
+        powers = self._powers(consumer.consumer_id)
         spawned = consumer.spawn_time or self._block_time
         return signing.Facts(
             consumer_id=consumer.consumer_id,
@@ -219,7 +223,7 @@ class Launcher:
             provider_chain_id=self._provider_chain_id,
             provider_key=public_key_base64(own.consensus_public_key),
             initial_key=mine.consumer_public_key if mine else "",
-            assigned_key=self._client.consumer_keys(consumer.consumer_id).get(consensus_address(own), ""),
+            assigned_key=assigned,
             held_key=held,
             has_node_key=NODE_KEY_FILE in place.node_key_data,
             volume=place.volume,
@@ -228,15 +232,25 @@ class Launcher:
             fence_holder=holder,
             own_power=mine.power if mine else 0,
             total_power=sum(member.power for member in initial),
+            own_power_now=powers.get(consensus_address(own), 0),
+            total_power_now=sum(powers.values()),
             started_before=place.genesis is not None,
-            recorded_check=_number(memory.get("double_sign_check_height", "")),
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
             age=(self._block_time - spawned).total_seconds(),
             provider_old=self._why_old,
             sighting=sighting,
             opted_in=own in members,
+            retired_keys=_retired(memory),
+            look_back_off=memory.get(signing.LOOK_BACK) == "off",
         )
+
+    def _powers(self, consumer_id: str) -> dict[str, int]:
+        """Return the votes that validators have by now, by consensus address; none when the provider does not tell, as of a chain just stopped."""
+        try:
+            return self._client.consumer_powers(consumer_id)
+        except (ConsumerNotFound, QueryFailed):
+            return {}
 
     def _twins(self, place: Place, held: str) -> dict[str, str]:
         """Return the other consumers that were signed here with the same key, with the chain_ids that they have on the provider."""
@@ -269,9 +283,8 @@ class Launcher:
         store = GenesisStore(self._cluster, place.namespace, GENESIS)
         return built.content_hash, store.create(built.text, place.labels, {HASH: built.content_hash})
 
-    def _write_keys(self, place: Place, signer: Signer) -> Change:
+    def _write_keys(self, place: Place, key: str | None) -> Change:
         """Give the node its keys. Without the right to sign, the consensus key is not in its namespace at all."""
-        key = place.key_data[KEY_FILE] if signer is Signer.LOCAL else None
         data = {NODE_KEY_FILE: place.node_key_data[NODE_KEY_FILE], KEY_FILE: key}
         return self._cluster.merge(_object(place, "Secret", "keys", data))
 
@@ -307,6 +320,27 @@ def _with_memory(facts: signing.Facts, memory: Mapping[str, str], take_over: boo
     if held and memory.get(SEEN_ELSEWHERE) == held:
         return replace(facts, sighting=signing.Sighting.SOMEBODY)
     return facts
+
+
+def _key_in_use(place: Place, assigned: str) -> str:
+    memory = place.memory
+    return signing.key_in_use(
+        place.keys,
+        place.first_key,
+        recorded=memory.get("signing_key", ""),
+        recorded_here=memory.get("volume", "") in ("", place.volume),
+        counting=memory.get(signing.COUNTING, ""),
+        assigned=assigned,
+    )
+
+
+def _retired(memory: Mapping[str, str]) -> list[str]:
+    """Return the keys that signed here and were replaced."""
+    try:
+        found = json.loads(memory.get(signing.RETIRED) or "[]")
+    except ValueError as error:
+        raise ClusterError(f"what the monitor remembers of replaced keys cannot be read: {error}") from error
+    return [str(key) for key in found]
 
 
 def _decide(
@@ -346,10 +380,9 @@ def _memory(
         data[SEEN_ELSEWHERE] = facts.held_key
     if signer is Signer.LOCAL:
         data.update(volume=place.volume, signing_key=facts.held_key)
+        # In the same write: there is no moment at which both may sign.
+        if facts.recorded_key not in ("", facts.held_key):
+            data[signing.RETIRED] = json.dumps(sorted({*facts.retired_keys, facts.recorded_key}))
     if signer is Signer.REMOTE:
         data.update(remote_signing_key=facts.held_key)
     return data
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0

@@ -81,7 +81,7 @@ def _opt_in(
     consumer_id, own_address = consumer.consumer_id, consensus_address(validator)
     opted_in = own_address in client.opted_in(consumer_id)
     assigned = client.consumer_keys(consumer_id).get(own_address)
-    stored = None if store is None else store.read()
+    stored = None if store is None else consumer_key.kept_key(store, assigned)
     wanted = given if stored is None else stored.public_key
     with_key = store is not None or given is not None
     result: dict[str, Any] = {

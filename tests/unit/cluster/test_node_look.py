@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Since when a chain's validator set holds a node's key: found by asking the node as seldom as possible."""
+"""The chain's validator set as a node tells of it, and since when it holds the node's key: found by asking the node as seldom as possible."""
 
 from __future__ import annotations
 
@@ -49,3 +49,26 @@ def test_the_first_block_of_the_set_is_found(since: int, earliest: int, found: i
 def test_the_set_of_a_large_chain_has_pages() -> None:
     node = Node(7, latest=9, others=200)
     assert node_look._find_promotion(node) == 7
+
+
+def test_the_present_set_is_read_with_all_its_pages_at_one_height() -> None:
+    asked = []
+
+    def rpc(path: str) -> dict[str, Any]:
+        asked.append(path)
+        page = int(path.partition("&page=")[2][:1] or 1)
+        addresses = [f"A{number}" for number in range(205)][(page - 1) * 100 : page * 100]
+        return {"block_height": "7", "validators": [{"address": entry} for entry in addresses], "total": "205"}
+
+    found = node_look._validators(rpc)
+    assert [entry["address"] for entry in found] == [f"A{number}" for number in range(205)]
+    assert asked == ["validators?per_page=100", *(f"validators?height=7&page={page}&per_page=100" for page in (2, 3))]
+
+
+def test_a_pod_tells_whether_it_ended_at_the_look_back() -> None:
+    said = "panic: Failed to start consensus state: found signature from the same key\n\nconS:\n" + "goroutine 1\n" * 60
+    status = {"lastState": {"terminated": {"message": said}}, "state": {"waiting": {}}, "restartCount": 5}
+    pod = {"metadata": {"uid": "1"}, "status": {"containerStatuses": [status]}}
+    assert node_look.pod_of(pod).own_signature
+    status["lastState"] = {"terminated": {"message": "panic: no space left on device"}}
+    assert not node_look.pod_of(pod).own_signature

@@ -49,6 +49,28 @@ def test_which_node_may_go(change: dict[str, Any], may_end: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "kept", "counts"),
+    [
+        ({}, ["OLD", "NEW"], "NEW"),  # the node has OLD
+        ({}, ["OLD"], ""),
+        ({}, [], ""),
+        ({"in_validator_set": True}, ["OLD", "NEW"], ""),  # its own one counts yet
+        ({"in_validator_set": None}, ["OLD", "NEW"], ""),
+        ({"catching_up": True}, ["OLD", "NEW"], ""),  # it does not know the newest set
+        ({"catching_up": None}, ["OLD", "NEW"], ""),
+        ({"mode": "follow"}, ["OLD", "NEW"], ""),
+        ({"validator_keys": frozenset({"NEW", "THIRD"})}, ["NEW", "THIRD"], ""),  # nobody has two
+        ({"validator_keys": frozenset()}, ["OLD", "NEW"], ""),
+    ],
+)
+def test_another_key_counts_when_the_set_holds_it_and_not_the_nodes_own(
+    change: dict[str, Any], kept: list[str], counts: str
+) -> None:
+    seen = replace(SEEN, validator_keys=frozenset({"NEW", "SOMEBODYS"}))
+    assert duty.counts_instead(replace(seen, **change), kept) == counts
+
+
+@pytest.mark.parametrize(
     ("seen", "known", "written"),
     [
         (None, "7", None),

@@ -34,6 +34,9 @@ LIMITS = Limits(patience=timedelta(minutes=3), pause=timedelta(minutes=10))
 HUNG = replace(SILENT, pod=replace(POD, ready=False))
 HALTED = replace(WELL, block_time=OLD, peers_height=100)
 ALONE = replace(WELL, block_time=OLD, peers=0)
+REFUSED = replace(
+    POD, running=False, started=False, ready=False, waits="CrashLoopBackOff", restarts=5, own_signature=True
+)
 NEVER = Past()
 
 
@@ -58,6 +61,13 @@ def after(seen: Seen, wrong_for: timedelta, past: Past = NEVER) -> Repair:
         (replace(HUNG, pod=replace(POD, ending=True)), 60, "nothing", "being ended"),
         (replace(HUNG, pod=replace(POD, running=False, waits="ErrImagePull")), 60, "nothing", "ErrImagePull"),
         (replace(HUNG, pod=replace(POD, started=False)), 60, "nothing", "not answered since"),
+        # It finds its own signature in the newest blocks, and again.
+        (replace(HUNG, pod=REFUSED), 0, "look_back_off", "started 5 times and found its own signature"),
+        (replace(HUNG, pod=replace(REFUSED, running=True)), 0, "look_back_off", "found its own signature"),
+        (replace(HUNG, pod=replace(REFUSED, restarts=4)), 60, "nothing", "CrashLoopBackOff"),
+        (replace(HUNG, pod=replace(REFUSED, own_signature=False)), 60, "nothing", "CrashLoopBackOff"),
+        (replace(HUNG, pod=replace(REFUSED, ending=True)), 60, "nothing", "being ended"),
+        (replace(WELL, pod=replace(REFUSED, running=True, started=True, ready=True)), 60, "nothing", ""),  # long ago
         # It stands still.
         (HALTED, 60, "nothing", "the chain stands still"),
         (replace(HALTED, peers_height=101), 60, "nothing", "the chain stands still"),  # one block is on its way

@@ -16,6 +16,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.signing im
     Sighting,
     decide,
     fence_name,
+    key_in_use,
     owner_mark,
 )
 
@@ -38,8 +39,8 @@ RESTART = replace(
     recorded_key="OWN",
     recorded_volume="volume-1",
     fence_holder="volume-1",
-    recorded_check=10,
 )
+ROTATED = replace(RESTART, assigned_key="ROTATED")
 
 
 def test_the_first_start_signs_with_the_key_of_the_initial_set() -> None:
@@ -50,15 +51,68 @@ def test_the_first_start_signs_with_the_key_of_the_initial_set() -> None:
     assert "initial set of the chain with the key held here" in decision.reasons[0]
 
 
-def test_a_restart_signs_again_with_what_it_had() -> None:
-    decision = decide(RESTART, 99)
-    assert decision.mode is Mode.SIGN
-    assert decision.double_sign_check_height == 10
+def test_a_restart_signs_again() -> None:
+    assert decide(RESTART, 10).mode is Mode.SIGN
 
 
 @pytest.mark.parametrize(("own", "check"), [(33, 10), (34, 0), (100, 0)])
 def test_with_a_third_of_the_power_there_is_no_look_back(own: int, check: int) -> None:
     assert decide(replace(FIRST_START, own_power=own), 10).double_sign_check_height == check
+    for initially in (0, 10, 100):  # what counts is the power that it has by now
+        grown = replace(RESTART, own_power=initially, own_power_now=own, total_power_now=100)
+        assert decide(grown, 10).double_sign_check_height == check
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({}, 0),
+        ({"look_back_off": False}, 10),
+        # Only where the sign state is known to be.
+        ({"recorded_key": ""}, 10),
+        ({"recorded_volume": ""}, 10),
+        ({"fence_holder": ""}, 10),
+    ],
+)
+def test_a_node_that_cannot_start_for_its_own_signature_starts_on_its_volume(
+    change: dict[str, Any], check: int
+) -> None:
+    decision = decide(replace(RESTART, **{"look_back_off": True, **change}), 10)
+    assert (decision.mode, decision.double_sign_check_height) == (Mode.SIGN, check)
+    assert any("the sign state on its volume" in reason for reason in decision.reasons) is (check == 0)
+
+
+def test_a_node_that_signs_goes_on_while_the_provider_names_another_key() -> None:
+    decision = decide(ROTATED, 10)
+    assert decision.mode is Mode.SIGN
+    assert "until the chain's own validator set holds that one" in decision.reasons[0]
+    # With the new key, that one signs.
+    assert decide(replace(ROTATED, held_key="ROTATED", fence_holder="", retired_keys=["OWN"]), 10).mode is Mode.SIGN
+
+
+@pytest.mark.parametrize(
+    ("recorded", "recorded_here", "counting", "assigned", "held"),
+    [
+        ("", True, "", "", "FIRST"),  # nothing has signed yet
+        ("", True, "", "NEXT", "NEXT"),  # and what is assigned before it does is the key
+        ("", True, "", "ELSEWHERE", "FIRST"),
+        ("FIRST", True, "", "FIRST", "FIRST"),
+        ("FIRST", True, "", "NEXT", "FIRST"),  # the chain has not heard of it
+        ("FIRST", True, "NEXT", "NEXT", "NEXT"),  # it has
+        ("FIRST", True, "ELSEWHERE", "ELSEWHERE", "FIRST"),
+        ("NEXT", True, "NEXT", "NEXT", "NEXT"),  # the next one has signed
+        ("NEXT", True, "NEXT", "THIRD", "NEXT"),
+        ("NEXT", True, "THIRD", "THIRD", "THIRD"),
+        ("FIRST", False, "", "FIRST", "FIRST"),  # its volume is gone: another key is the way out
+        ("FIRST", False, "", "NEXT", "NEXT"),
+    ],
+)
+def test_the_key_that_counts_on_the_chain_is_held(
+    recorded: str, recorded_here: bool, counting: str, assigned: str, held: str
+) -> None:
+    kept = {"FIRST", "NEXT", "THIRD"}
+    facts = {"recorded": recorded, "recorded_here": recorded_here, "counting": counting, "assigned": assigned}
+    assert key_in_use(kept, "FIRST", **facts) == held  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +137,15 @@ def test_there_is_no_node(change: dict[str, Any], reason: str) -> None:
         (FIRST_START, {"held_key": "PROVIDER", "initial_key": "PROVIDER", "assigned_key": ""}, "is the provider's own"),
         (FIRST_START, {"assigned_key": "OTHER", "initial_key": "OTHER"}, "expects another consensus key"),
         (FIRST_START, {"assigned_key": "", "initial_key": "OTHER"}, "expects another consensus key"),
-        (RESTART, {"assigned_key": "ROTATED"}, "expects another consensus key"),
+        # A key goes on signing only where it is known to sign already: with its record, on that volume, behind that fence.
+        (ROTATED, {"recorded_key": ""}, "expects another consensus key"),
+        (ROTATED, {"recorded_key": "OTHER"}, "expects another consensus key"),
+        (ROTATED, {"recorded_volume": ""}, "expects another consensus key"),
+        (ROTATED, {"fence_holder": ""}, "expects another consensus key"),
+        (ROTATED, {"volume": "volume-2"}, "expects another consensus key"),
+        (ROTATED, {"remote_signer": True}, "expects another consensus key"),
+        (RESTART, {"retired_keys": ["OWN"]}, "was replaced by another one"),
+        (ROTATED, {"retired_keys": ["OWN"]}, "was replaced by another one"),
         (FIRST_START, {"same_key_chains": {"7": "demo-1"}}, "consumer 7 has the same chain_id"),
         (RESTART, {"volume": "volume-2", "fence_holder": ""}, "the volume with the sign state of this key is gone"),
         (FIRST_START, {"fence_holder": "volume-9"}, "volume volume-9 holds the fence"),
@@ -250,6 +312,7 @@ VOLUMES = st.sampled_from(["", "volume-1", "volume-2"])
         same_key_chains=st.sampled_from([{}, {"7": "demo-1"}]),
         own_power=st.sampled_from([0, 1]),
         total_power=st.just(3),
+        retired_keys=st.sampled_from([[], ["OWN"]]),
         age=st.sampled_from([0.0, 1000.0]),
         opted_in=st.booleans(),
         sighting=st.sampled_from(Sighting),
@@ -265,7 +328,10 @@ def test_no_facts_let_a_node_sign_that_must_not(facts: Facts) -> None:
         assert facts.volume
         assert facts.fence_holder in ("", facts.volume)
         assert facts.recorded_key != facts.held_key or facts.recorded_volume in ("", facts.volume)
-        assert (facts.assigned_key or facts.initial_key or facts.held_key) in (facts.held_key, facts.provider_key)
+        assert facts.held_key not in facts.retired_keys
+        goes_on = facts.held_key == facts.recorded_key and facts.fence_holder == facts.recorded_volume == facts.volume
+        expected = facts.assigned_key or facts.initial_key or facts.held_key
+        assert expected in (facts.held_key, facts.provider_key) or goes_on
         assert not facts.same_key_chains
         assert facts.chain_id != facts.provider_chain_id
         signed_here = facts.fence_holder or facts.recorded_key

@@ -79,7 +79,7 @@ def test_the_launch_looks_whether_the_provider_node_keeps_up(
     consumer: Any = SimpleNamespace(consumer_id="3", chain_id="demo-1", spawn_time=block_time - timedelta(seconds=1))
     made = launcher.Launcher(client, cluster, launcher.Owner("alice", "own", "alice-monitor", "alice-monitor"))
     members: Any = [own]
-    facts = made._facts(place, staged, consumer, None, "OWN", "", Sighting.UNKNOWN, members)
+    facts = made._facts(place, staged, consumer, None, "OWN", "OWN", "", Sighting.UNKNOWN, members)
     decision = decide(facts, 10)
     assert (decision.mode, decision.watch) == (mode, mode is Mode.FOLLOW)
 
