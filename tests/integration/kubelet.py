@@ -55,7 +55,25 @@ class Kubelet:
             "ready": ready,
             "started": True,
             "restartCount": 0,
-            "state": {"running": {"startedAt": "2026-11-23T00:00:00Z"}},
+            "state": {"running": {"startedAt": "2026-11-23T00:00:00Z"}, "waiting": None},
+        }
+        status = {"phase": "Running", "containerStatuses": [container]}
+        self._core.patch_namespaced_pod_status("node-0", self._namespace, {"status": status})
+
+    def tell_of_refusals(self, number: int) -> None:
+        """Say that the container ended at once so many times, with the end of its log as the reason, and is to be started again later."""
+        now = "2026-11-23T00:00:00Z"
+        said = self.process.log.read_text(errors="replace")[-2048:]
+        ended = {"exitCode": 1, "reason": "Error", "message": said, "startedAt": now, "finishedAt": now}
+        container = {
+            "name": "node",
+            "image": "image",
+            "imageID": "",
+            "ready": False,
+            "started": False,
+            "restartCount": number,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+            "lastState": {"terminated": ended},
         }
         status = {"phase": "Running", "containerStatuses": [container]}
         self._core.patch_namespaced_pod_status("node-0", self._namespace, {"status": status})

@@ -208,6 +208,49 @@ def test_after_a_repair_there_is_a_pause(
     wait_for("a node that is well again", lambda: check(place)["healthy"])
 
 
+def test_a_node_that_its_own_signature_keeps_from_starting_starts_without_looking_for_it(
+    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None
+) -> None:
+    """Its chain stands still without it, and its settings are of a time when that was not so."""
+    namespace = f"{VALIDATOR}-consumer-{consumer_id}"
+
+    def look_back(wanted: str = "") -> str:
+        found = place.get("ConfigMap", "config", namespace)
+        assert found is not None
+        text = found["data"]["config.toml"]
+        height = re.search(r"double_sign_check_height = (\d+)", text)
+        assert height is not None
+        if wanted:
+            data = {"config.toml": text.replace(height[0], f"double_sign_check_height = {wanted}")}
+            metadata = {"name": "config", "namespace": namespace}
+            place.cluster.patch({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+        return height[1]
+
+    look_back("10")
+    place.cluster.delete("Pod", "node-0", namespace)
+    kubelet.finish()
+    kubelet.start()
+    wait_for("the refusal", lambda: kubelet.process.ended() is not None)
+    signed = kubelet.sign_state()
+    kubelet.tell_of_refusals(4)
+    assert check(place, repair="safe", repair_pause=0)["repair"] == "nothing"
+    kubelet.tell_of_refusals(5)
+    entry = check(place, repair="safe", repair_pause=0)
+    assert (entry["repair"], entry["converge"]) == ("look_back_off", [consumer_id])
+    assert "found its own signature in the newest blocks" in entry["repair_reason"]
+    assert place.memory(consumer_id)["look_back"] == "off"
+
+    launched = place.converge("launch", consumer_id)["launched"]
+    assert launched["mode"] == "sign"
+    assert "the sign state on its volume" in launched["reasons"][-1]
+    assert look_back() == "0"
+    kubelet.process.start()
+    kubelet.tell(ready=True)
+    wait_for("a node that is well again", lambda: check(place, repair="safe")["healthy"])
+    wait_for("a vote on a higher block", lambda: kubelet.sign_state() > signed)
+    assert place.memory(consumer_id)["look_back"] == ""
+
+
 @contextmanager
 def copy_of(place: MonitorPlace, kubelet: Kubelet, home: Path) -> Iterator[Callable[[], int]]:
     """Let a copy of a node that signs nothing any more go on with the chain, connected to it; gives how to ask for the copy's height."""
