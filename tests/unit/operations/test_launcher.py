@@ -68,7 +68,7 @@ def test_the_launch_looks_whether_the_provider_node_keeps_up(
     status = NodeStatus("provider-1", 7, block_time, catching_up)
     own = SimpleNamespace(operator_address="own", consensus_public_key=b"p" * 32)
     client: Any = SimpleNamespace(
-        use_current=lambda: status, validators=lambda: [own], consumer_keys=lambda _consumer_id: {"address": "OWN"}
+        use_current=lambda: status, validators=lambda: [own], consumer_powers=lambda _consumer_id: {}
     )
     cluster: Any = SimpleNamespace(select=lambda *_arguments: [])
     monkeypatch.setattr(launcher, "consensus_address", lambda _validator: "address")
