@@ -251,6 +251,53 @@ def test_whose_nodes_have_which_power(devnet: Devnet, consumer_id: str) -> None:
     assert found["refusal"] == ""
 
 
+def test_a_node_is_left_alone_while_another_one_is_down(devnet: Devnet, consumer_id: str) -> None:
+    """Charlie's can run nowhere for a while. Of a power of twelve, alice's six and bob's four would leave too little each."""
+    place = f"charlie-consumer-{consumer_id}"
+
+    def place_on(selector: dict[str, str] | None) -> None:
+        patch = json.dumps({"spec": {"template": {"spec": {"nodeSelector": selector}}}})
+        devnet.kubectl("patch", "statefulset/node", "--namespace", place, "--type=merge", "--patch", patch)
+        # The controller replaces no pod that is not ready.
+        devnet.kubectl("delete", "pod", "node-0", "--namespace", place, "--ignore-not-found")
+
+    def down() -> list[str]:
+        found = operate(devnet, "alice", consumer_local_nodes_info, consumer_id=consumer_id)
+        return [one["validator"] for one in found["nodes"] if not one["up"]]
+
+    # Other settings for the pod as well: it would be restarted.
+    options = {"consumer_ids": consumer_id, "interchain_catalogue": [{"config": QUIET}]}
+    advice = "which is not more than two thirds: bring back first the node of charlie"
+    runs = {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")}
+    configs = {name: config_of(devnet, name, consumer_id) for name in runs}
+    place_on({"interchain-security/nowhere": "true"})
+    devnet.wait("charlie's node to be down", lambda: down() == ["charlie"], 60, "make status")
+    for name in runs:
+        done = devnet.run_playbook("update_consumer", name, options)
+        said = " ".join(done.stdout.split())
+        assert done.returncode != 0, said
+        assert f"The node of consumer {consumer_id} was left alone: without the node of {name}" in said
+        assert f"{advice}. With interchain_hosts or consumer_ids they can be updated in another order" in said
+    predicted = devnet.run_playbook("update_consumer", "bob", options, arguments=("--check",))
+    said = " ".join(predicted.stdout.split())
+    assert predicted.returncode == 0, said
+    assert (
+        f"The node of consumer {consumer_id} would be left alone as the nodes are now: without the node of bob" in said
+    )
+    assert advice in said
+    assert {name: run_of(devnet, name, consumer_id) for name in runs} == runs
+    assert {name: config_of(devnet, name, consumer_id) for name in runs} == configs
+
+    place_on(None)
+    devnet.wait("charlie's node to be up", lambda: down() == [], 120, f"kubectl --namespace {place} logs node-0")
+    follow_pod(devnet, "charlie")
+    # All that run, as none is named.
+    assert f"The node of consumer {consumer_id} needs no restart" in " ".join(
+        devnet.playbook("update_consumer", "bob").split()
+    )
+    assert run_of(devnet, "bob", consumer_id) == runs["bob"]
+
+
 def test_a_node_gets_its_gate_by_one_restart(devnet: Devnet, consumer_id: str) -> None:
     """By hand, with other settings in the same go. What is safe is answered from outside, and nothing else."""
     write_details(devnet, "charlie", f"p2p={NOBODY}")

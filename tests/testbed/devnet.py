@@ -460,12 +460,14 @@ class Devnet:
         validator: str | None,
         variables: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection as a validator's operator, or as the owner of consumers; return how it ended."""
         inventory = self.directory / "inventory.yml"
         command = [
             str(ROOT / ".venv/bin/ansible-playbook"),
             f"interchain.security.{name}",
+            *arguments,
         ]
         if inventory.is_file():
             command += ["-i", str(inventory)]
