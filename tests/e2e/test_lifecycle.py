@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer as consumer_operation
 from tests.testbed.devnet import POWERS, Devnet
 
@@ -65,6 +66,17 @@ def genesis_hashes(devnet: Devnet, consumer_id: str) -> set[str]:
     """Return the content hashes of both members' genesis."""
     found = [devnet.get("configmap", "genesis", f"{name}-consumer-{consumer_id}") for name in MEMBERS]
     return {entry["metadata"]["annotations"]["interchain-security/genesis-hash"] if entry else "" for entry in found}
+
+
+def load_balancer(devnet: Devnet, name: str) -> tuple[dict[str, int], set[str], str]:
+    """Return the ports of a validator's load balancer, the EndpointSlices that lead them to nodes, and its address."""
+    where = ("--namespace", f"{name}-monitor", "--selector", "kubernetes.io/service-name=p2p", "--output", "name")
+    slices = devnet.kubectl("get", "endpointslices", *where).split()
+    service = devnet.get("service", "p2p", f"{name}-monitor")
+    assert service is not None
+    (ingress,) = service["status"]["loadBalancer"]["ingress"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    return ports, {entry.rpartition("/")[2] for entry in slices}, str(ingress["ip"])
 
 
 def create_hostile(devnet: Devnet) -> str:
@@ -143,6 +155,12 @@ def test_running_the_launch_again_changes_nothing(devnet: Devnet, seen: dict[str
 
 def test_a_removed_consumer_stops_and_keeps_its_data(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["life"]
+    balanced = {name: load_balancer(devnet, name) for name in MEMBERS}
+    for name, (ports, slices, address) in balanced.items():
+        assert ports[f"consumer-{consumer_id}"] == ports_of(CHAIN_ID).p2p
+        assert ports["provider"] == 26656
+        assert f"p2p-consumer-{consumer_id}" in slices
+        assert address == devnet.addresses[name]
     devnet.playbook("remove_consumer", None, consumer_id=consumer_id)
     assert devnet.consumer(consumer_id)["phase"] == "stopped"
     for name in MEMBERS:
@@ -158,6 +176,11 @@ def test_a_removed_consumer_stops_and_keeps_its_data(devnet: Devnet, seen: dict[
         assert stateful_set["spec"]["replicas"] == 0
         assert devnet.get("persistentvolumeclaim", "data", namespace) is not None
     wait_remembered(devnet, consumer_id, "stopped")
+    # Its port is free again; nothing else of the load balancer is another one.
+    for name, (ports, slices, address) in balanced.items():
+        del ports[f"consumer-{consumer_id}"]
+        slices.remove(f"p2p-consumer-{consumer_id}")
+        assert load_balancer(devnet, name) == (ports, slices, address)
 
 
 def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: dict[str, str]) -> None:
