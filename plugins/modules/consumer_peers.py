@@ -16,6 +16,9 @@ description:
   - Then asks the node whom it is connected to. Which side has dialled does not matter; a validator that has moved mostly dials the others itself.
   - With O(restart=fallback) a node that could not be told is restarted for a validator whose new address it does not know and that is not connected after
     O(connect_timeout), one node after the other, the next one only when the last one is ready and has a new block.
+  - Such a restart is put off, and RV(consumers[].reason) says why, unless it is the validator's turn (two minutes by the clock for each bonded member of the
+    consumer, in the order of operator addresses) and more than two thirds of the chain's power sign without it. For a node with a third of the power or
+    more it never comes; the peers count from its next start on.
   - Validators that have gone are taken out of the ConfigMap; a connection to them that is open stays.
   - Only nodes that run are looked at, those of launched consumers with a namespace of the validator and a StatefulSet that wants a pod.
 extends_documentation_fragment:
@@ -44,7 +47,9 @@ options:
     description: Namespace of the monitor. The default is O(validator) followed by C(-monitor).
     type: str
   ask:
-    description: Whether every node is asked whom it is connected to, or only one with an address that it does not know (V(changed)).
+    description:
+      - Whether every node is asked whom it is connected to, or only one with an address that it does not know or that was restarted for one lately
+        (V(changed)).
     type: str
     choices: [changed, always]
     default: always
@@ -63,8 +68,8 @@ options:
     default: 180
   restart_pause:
     description:
-      - Seconds in which a node is not restarted again for the same validator, wherever that one moves. Whoever it is for, a node is not restarted
-        twice within ten minutes, or within this time when that is shorter.
+      - Seconds in which a node is not restarted again for the same validator, wherever that one moves; a week when it was not connected since.
+        Whoever it is for, a node is not restarted twice within ten minutes, or within this time when that is shorter.
     type: int
     default: 3600
 """

@@ -23,17 +23,17 @@ class Kubelet:
     """The pod of a node as the cluster sees it, told by the test; the process that it stands for."""
 
     def __init__(self, place: MonitorPlace, consumer_id: str, home: Path) -> None:
-        self._place, self._namespace = place, f"{VALIDATOR}-consumer-{consumer_id}"
+        self._place, self.namespace = place, f"{VALIDATOR}-consumer-{consumer_id}"
         self._core = kubernetes.client.CoreV1Api(place.cluster.api_client)
         self.home = home
         self.process = Pod(place, consumer_id, home)
 
     def start(self) -> None:
         """Do what the controllers and the kubelet do: a pod object on a machine, and its process."""
-        for quota in self._core.list_namespaced_resource_quota(self._namespace).items:
+        for quota in self._core.list_namespaced_resource_quota(self.namespace).items:
             status = {"hard": quota.spec.hard, "used": dict.fromkeys(quota.spec.hard, "0")}
-            self._core.patch_namespaced_resource_quota_status(quota.metadata.name, self._namespace, {"status": status})
-        stateful_set = self._place.get("StatefulSet", "node", self._namespace, "apps/v1")
+            self._core.patch_namespaced_resource_quota_status(quota.metadata.name, self.namespace, {"status": status})
+        stateful_set = self._place.get("StatefulSet", "node", self.namespace, "apps/v1")
         assert stateful_set is not None
         template = stateful_set["spec"]["template"]
         body = {
@@ -42,7 +42,7 @@ class Kubelet:
             "metadata": {"name": "node-0", "labels": template["metadata"]["labels"]},
             "spec": {**template["spec"], "nodeName": "machine"},
         }
-        self._core.create_namespaced_pod(self._namespace, body)
+        self._core.create_namespaced_pod(self.namespace, body)
         self.process.start()
         self.tell(ready=True)
 
@@ -76,18 +76,18 @@ class Kubelet:
             "lastState": {"terminated": ended},
         }
         status = {"phase": "Running", "containerStatuses": [container]}
-        self._core.patch_namespaced_pod_status("node-0", self._namespace, {"status": status})
+        self._core.patch_namespaced_pod_status("node-0", self.namespace, {"status": status})
 
     @property
     def pod(self) -> dict[str, Any] | None:
-        return self._place.get("Pod", "node-0", self._namespace)
+        return self._place.get("Pod", "node-0", self.namespace)
 
     def finish(self) -> None:
         """End the process of a pod that is to go, and say that it is gone."""
         assert self.pod is not None
         assert self.pod["metadata"]["deletionTimestamp"]
         self.process.kill()
-        self._core.delete_namespaced_pod("node-0", self._namespace, grace_period_seconds=0)
+        self._core.delete_namespaced_pod("node-0", self.namespace, grace_period_seconds=0)
 
     def signal(self, number: signal.Signals) -> None:
         process = self.process._process
@@ -100,12 +100,13 @@ class Kubelet:
         return int(found["height"]), int(found["round"])
 
 
-def process_access(kubelet: Kubelet) -> type[NodeAccess]:
-    """Return the way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
+def process_access(*kubelets: Kubelet) -> type[NodeAccess]:
+    """Return the way to the nodes: to their processes, since no kubelet forwards a port. All else is what it is in a cluster."""
+    processes = {kubelet.namespace: kubelet.process for kubelet in kubelets}
 
     class ProcessAccess(NodeAccess):
         def _connect(self) -> Any:
-            parts = urlsplit(kubelet.process.url)
+            parts = urlsplit(processes[self._namespace].url)
             try:
                 return socket.create_connection((parts.hostname, parts.port or 0), timeout=5)
             except OSError as error:  # a forward to a port at which nobody listens is closed at once
@@ -115,6 +116,6 @@ def process_access(kubelet: Kubelet) -> type[NodeAccess]:
             return 0.5
 
         def read_file(self, path: str) -> str:
-            return kubelet.process.file(path)
+            return processes[self._namespace].file(path)
 
     return ProcessAccess

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,8 +18,9 @@ import pytest
 from ansible_collections.interchain.security.plugins.module_utils.cluster import node_dial, node_restart
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, InvalidInput
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import with_peers
+from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updates import Turn
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
-from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode
+from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode, Votes
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
 from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
 from tests.integration.kubelet import Kubelet, process_access
@@ -33,10 +34,37 @@ NOBODY = f"{'0b' * 20}@192.0.2.8:26756"
 @pytest.fixture
 def reached(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to the node: to its process, since no kubelet forwards a port. All else is what it is in a cluster."""
+    reach(monkeypatch, kubelet)
 
-    access = process_access(kubelet)
+
+def reach(monkeypatch: pytest.MonkeyPatch, *kubelets: Kubelet) -> None:
+    access = process_access(*kubelets)
     for module in (node_restart, consumer_restart, node_dial):
         monkeypatch.setattr(module, "NodeAccess", access)
+
+
+@pytest.fixture
+def one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain's only validator is taken for one that the chain can do without."""
+    monkeypatch.setattr(node_restart, "votes", lambda *_node: Votes(own=1, others=9, total=10))
+
+
+@pytest.fixture(scope="module")
+def other(place: MonitorPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Kubelet]]:
+    """Another consumer, with the pod of its node."""
+    made = place.create_consumer(spawn_in=15)
+    place.opt_in(made)
+    place.converge("stage", made)
+    place.await_launch(made)
+    assert place.converge("launch", made)["launched"]["mode"] == "sign"
+    kubelet = Kubelet(place, made, tmp_path_factory.mktemp("other") / "home")
+    kubelet.process.stage()
+    kubelet.start()
+    try:
+        wait_for("blocks", lambda: kubelet.process.height() >= 4)
+        yield made, kubelet
+    finally:
+        kubelet.process.kill()
 
 
 def run(place: MonitorPlace, operation: Any, check_mode: bool = False, **options: Any) -> dict[str, Any]:
@@ -84,8 +112,8 @@ def runs_as_written(place: MonitorPlace, consumer_id: str, kubelet: Kubelet) -> 
 
 
 @contextmanager
-def restarts_of(kubelet: Kubelet) -> Iterator[list[str]]:
-    """Do what kubelet and controller do with a pod that is deleted, meanwhile; gives the uids of those that were."""
+def restarts_of(kubelet: Kubelet, seen: Callable[[], object] = lambda: None) -> Iterator[list[str]]:
+    """Do what kubelet and controller do with a pod that is deleted, meanwhile; gives the uids of those that were. ``seen`` is called for each."""
     deleted: list[str] = []
     over = threading.Event()
 
@@ -93,6 +121,7 @@ def restarts_of(kubelet: Kubelet) -> Iterator[list[str]]:
         while not over.wait(0.1):
             pod = kubelet.pod
             if pod is not None and pod["metadata"].get("deletionTimestamp"):
+                seen()
                 deleted.append(pod["metadata"]["uid"])
                 kubelet.finish()
                 kubelet.start()
@@ -174,8 +203,34 @@ def test_what_a_launch_writes_in_the_same_moment_is_not_undone(
     write_config(place, consumer_id, right)
 
 
-def test_a_peer_that_cannot_be_reached_is_worth_one_restart(
+def test_a_node_without_which_there_is_no_block_is_left_alone(
     place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the node itself says: its chain has one validator."""
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"anybody": STALE}, {}))
+    first = uid(kubelet)
+    for _again in range(2):
+        done = peers(place, restart="fallback", connect_timeout=0)
+        assert done["missing"] == [STALE]
+        assert "without it there is no block" in done["reason"]
+    assert (uid(kubelet), place.memory(consumer_id)["peers_restarted"]) == (first, "")
+    assert config_of(place, consumer_id)["p2p"]["persistent_peers"] == STALE
+    # As if it were one of five, another of whom is away.
+    monkeypatch.setattr(node_restart, "votes", lambda *_node: Votes(own=20, others=60, total=100))
+    assert "60 of the chain's power 100 sign" in peers(place, restart="fallback", connect_timeout=0)["reason"]
+    monkeypatch.setattr(node_restart, "votes", lambda *_node: Votes(own=1, others=9, total=10))
+    monkeypatch.setattr(Turn, "refusal", lambda *_turn: "its turn is later")
+    assert "not now: its turn is later" in peers(place, restart="fallback", connect_timeout=0)["reason"]
+    assert uid(kubelet) == first
+
+
+def test_a_peer_that_cannot_be_reached_is_worth_one_restart(
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    reached: None,
+    one_of_many: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"somebody": NOBODY}, {}))
     first = uid(kubelet)
@@ -201,7 +256,12 @@ def test_a_peer_that_cannot_be_reached_is_worth_one_restart(
 
 
 def test_a_node_that_does_not_come_back_is_named(
-    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    reached: None,
+    one_of_many: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody starts the next pod. What was not asked for lately is: another validator's address."""
     elsewhere = NOBODY.replace("0b", "0c")
@@ -246,7 +306,12 @@ def test_a_node_takes_other_settings_by_one_restart(
 
 
 def test_a_node_with_a_gate_is_told_whom_to_dial(
-    place: MonitorPlace, consumer_id: str, kubelet: Kubelet, reached: None, monkeypatch: pytest.MonkeyPatch
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    reached: None,
+    one_of_many: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its next pod has the gate; the one that runs still refuses, and is restarted, after which it is told while it runs."""
     place.converge("stage", consumer_id, consumer_hybrid_peer_updates=True)
@@ -317,3 +382,60 @@ def test_before_an_opt_in_the_cluster_is_asked(place: MonitorPlace) -> None:
     assert f"may only work in namespaces {VALIDATOR}-consumer-" in said
     for name in (VALIDATOR, "bob"):
         assert place.cluster.get("Namespace", f"{name}-consumer-{other}") is None
+
+
+@pytest.mark.timeout(300)
+def test_the_next_node_is_left_alone_when_the_one_before_does_not_come_back(
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    other: tuple[str, Kubelet],
+    one_of_many: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody starts the first one's next pod. Both lack the same peer."""
+    other_id, second = other
+    reach(monkeypatch, kubelet, second)
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"fifth": NOBODY}, {}))
+    before = uid(second)
+    found = run(place, consumer_peers, restart="fallback", connect_timeout=0, restart_timeout=1, restart_pause=0)
+    assert [(one["consumer_id"], one["action"]) for one in found["consumers"]] == [
+        (consumer_id, "restarted"),
+        (other_id, "configured"),
+    ]
+    assert f"not now: the node of consumer {consumer_id} is not back" in found["consumers"][1]["reason"]
+    assert len(found["problems"]) == 1
+    assert (uid(second), place.memory(other_id)["peers_restarted"]) == (before, "")
+    kubelet.finish()
+    kubelet.start()
+    wait_for("blocks", lambda: kubelet.process.height() >= 1)
+
+
+def test_the_next_node_is_restarted_when_the_one_before_is_back(
+    place: MonitorPlace,
+    consumer_id: str,
+    kubelet: Kubelet,
+    other: tuple[str, Kubelet],
+    one_of_many: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _other_id, second = other
+    reach(monkeypatch, kubelet, second)
+    elsewhere = NOBODY.replace("0b", "1a")
+    monkeypatch.setattr(consumer_peers, "peers_of", lambda *_facts: Peers({"sixth": elsewhere}, {}))
+    former = (uid(kubelet), uid(second))
+    height = kubelet.process.height()
+    at_second: list[tuple[str, bool, bool]] = []
+
+    def look() -> None:
+        at_second.append((uid(kubelet), node_restart.is_ready(kubelet.pod), kubelet.process.height() > height))
+
+    with restarts_of(kubelet) as first_gone, restarts_of(second, look) as second_gone:
+        found = run(place, consumer_peers, restart="fallback", connect_timeout=0, restart_timeout=60, restart_pause=0)
+    assert found["problems"] == []
+    assert [one["action"] for one in found["consumers"]] == ["restarted", "restarted"]
+    assert (first_gone, second_gone) == ([former[0]], [former[1]])
+    ((first, ready, risen),) = at_second
+    assert first != former[0]
+    assert ready
+    assert risen

@@ -5,21 +5,28 @@
 
 A node reads its peers when it starts, and one with a gate can be told later ones. A validator that has moved dials the others itself, so mostly
 its new address is needed by the next start only. Where it does not, and the node cannot be told, a restart is the last resort, and strangers must
-not be able to bring about many: not again for the same validator for a while, and not for anybody shortly after the last one.
+not be able to bring about many: not again for the same validator for a while, or while the last one has not helped, and not for anybody shortly after
+the last one. Every validator's monitor sees the same announcement at the same time, so each waits for its turn.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import moment
+from ansible_collections.interchain.security.plugins.module_utils.ics.validator import BondStatus, Validator
 
 DUE, RESTARTED = "peers_due", "peers_restarted"
 # Between two restarts of one node, whoever they are for.
 NODE_PAUSE = timedelta(minutes=10)
+# For a validator that was not connected after a restart either: where it announces to be, nobody has found it.
+UNREACHED_PAUSE = timedelta(days=7)
+# By the clock, which needs no word between the monitors. The rest of a turn is for the node to show that it is back, or that it is not. A monitor
+# looks every minute, so that it misses no turn of its own.
+TURN, TURN_BEGINS_WITHIN = timedelta(seconds=120), timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,13 @@ def settled(
         for operator, since in past.due.items()
         if operator in wanted and node_id(wanted[operator]) not in connected and (made is None or made <= since)
     }
-    restarted = {operator: at for operator, at in past.restarted.items() if now - at < max(pause, NODE_PAUSE)}
-    return Past(due, restarted)
+
+    def kept(operator: str) -> timedelta:
+        """Return how long a restart for a validator counts. One that has gone may only have gone to be forgotten."""
+        reached = operator in wanted and node_id(wanted[operator]) in connected
+        return max(pause, NODE_PAUSE if reached else UNREACHED_PAUSE)
+
+    return Past(due, {operator: at for operator, at in past.restarted.items() if now - at < kept(operator)})
 
 
 def decide(past: Past, wanted: Mapping[str, str], now: datetime, pause: timedelta, *, told: bool = False) -> Verdict:
@@ -99,10 +111,7 @@ def decide(past: Past, wanted: Mapping[str, str], now: datetime, pause: timedelt
         return Verdict(
             restart=False, reason=f"not connected: {named}; the running node was told the address and goes on dialling"
         )
-    fresh = tuple(
-        operator for operator in past.due if operator not in past.restarted or now - past.restarted[operator] >= pause
-    )
-    if not fresh:
+    if past.due.keys() <= past.restarted.keys():
         return Verdict(restart=False, reason=f"not connected: {named}; the node was restarted for it lately")
     last = max(past.restarted.values(), default=None)
     if last is not None and now - last < min(NODE_PAUSE, pause):
@@ -112,6 +121,32 @@ def decide(past: Past, wanted: Mapping[str, str], now: datetime, pause: timedelt
         operators=tuple(past.due),
         reason=f"not connected: {named}; the running node does not know the address",
     )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A validator's place, from 0, among those that restart their nodes of a chain in turn, and how many they are."""
+
+    rank: int = 0
+    members: int = 1
+
+    @classmethod
+    def of(cls, operator: str, members: Iterable[Validator]) -> Turn:
+        """Return that of a validator, by operator address. Only bonded members count: others could be made in any number."""
+        others = {member.operator_address for member in members if member.status is BondStatus.BONDED}
+        order = sorted(others | {operator})
+        return cls(order.index(operator), len(order))
+
+    def refusal(self, now: datetime) -> str:
+        """Return why it may not begin a restart now, empty when it may."""
+        if self.members == 1:
+            return ""
+        number, passed = divmod(now - datetime.fromtimestamp(0, UTC), TURN)
+        ahead = (self.rank - number) % self.members
+        if not ahead and passed < TURN_BEGINS_WITHIN:
+            return ""
+        begins = now - passed + TURN * (ahead or self.members)
+        return f"the next turn of this one of the chain's {self.members} validators begins at {begins:%H:%M} UTC"
 
 
 def after_restart(past: Past, operators: Collection[str], now: datetime) -> Past:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, Interchain Security Monitor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which node of a consumer chain may be taken down for an update, so that more than two thirds of the power of this cluster's nodes stays up, and
-what is left to do with its pod once all is written.
+"""Which node of a consumer chain may be taken down: for an update by hand, so that more than two thirds of the power of this cluster's nodes stays up,
+and by the monitor itself, so that the chain goes on without it; and what is left to do with its pod once all is written.
 """
 
 from __future__ import annotations
@@ -40,6 +40,38 @@ def refusal(nodes: Mapping[str, LocalNode], validator: str) -> str:
     return (
         f"without the node of {validator}, {left} of the power {total} of this cluster's nodes would be up, which is not more than two thirds: "
         f"bring back first the node of {', '.join(sorted(down))}"
+    )
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The powers in a chain's newest set: the node's own (0 outside of it), that of the others who signed a new commit, and all together."""
+
+    own: int
+    others: int
+    total: int
+
+
+def halt(votes: Votes, *, rises: bool) -> str:
+    """Return why the monitor may not restart a node for other peers now, empty when it may. ``rises``: the chain makes blocks.
+
+    A node does not come back before its own last signature is out of the blocks that it looks back on. In a chain that makes none meanwhile it never
+    would.
+    """
+    if not votes.own:
+        return ""
+    if votes.own * 3 >= votes.total:
+        return (
+            f"its validator has {votes.own} of the chain's power {votes.total}: without it there is no block, which a peer is not worth; "
+            "the peers count from its next start on, which may be brought about by hand"
+        )
+    if not rises:
+        return "the chain makes no blocks, and a node that signed the last ones might not come back"
+    if votes.others * 3 > votes.total * 2:
+        return ""
+    return (
+        f"without it {votes.others} of the chain's power {votes.total} sign, which is not more than two thirds: there would be no block, and it "
+        "might not come back"
     )
 
 

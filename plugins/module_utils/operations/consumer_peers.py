@@ -33,7 +33,7 @@ from ansible_collections.interchain.security.plugins.module_utils.event_source.c
 from ansible_collections.interchain.security.plugins.module_utils.event_source.cursor import (
     busy_consumers,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import peer_updates
+from ansible_collections.interchain.security.plugins.module_utils.ics import peer_updates, rolling
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import (
     ID_LABEL,
     checked_validator_name,
@@ -44,7 +44,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
     peers_in,
     with_peers,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updates import Past, Verdict
+from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updates import Past, Turn, Verdict
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers, peers_of
 from ansible_collections.interchain.security.plugins.module_utils.ics.phase import Phase
 from ansible_collections.interchain.security.plugins.module_utils.ics.validator import Validator
@@ -81,6 +81,7 @@ class Node:
     configured: tuple[str, ...]
     config: Mapping[str, Any]  # the ConfigMap
     past: Past
+    turn: Turn
     can_be_told: bool  # whom to dial, while it runs
     was_told: bool = False
     refusal: str = ""  # why it could not be told
@@ -137,7 +138,8 @@ class _Run:
         height = client.status().latest_height
         nodes = self._nodes(client, height)
         self._each(nodes, self._write)
-        asked = [node for node in nodes if self.params["ask"] == "always" or node.past.due]
+        # Who it was restarted for is looked for until it is found.
+        asked = [node for node in nodes if self.params["ask"] == "always" or node.past.due or node.past.restarted]
         self._tell(nodes)
         self._ask(asked)
         self._each(asked, self._settle)
@@ -202,11 +204,13 @@ class _Run:
         if consumer.phase is not Phase.LAUNCHED:
             return None
         members = members_of(client, consumer_id, validators, height)
-        peers = peers_of(members, consumer.chain_id, self.params["operator_address"])
+        operator = self.params["operator_address"]
+        peers = peers_of(members, consumer.chain_id, operator)
         configured = peers_in((config.get("data") or {}).get(CONFIG_FILE, ""))
         template = stateful_set["spec"]["template"]["spec"]
         gated = any(one["name"] == node_dial.GATE for one in template.get("initContainers") or [])
-        return Node(consumer_id, namespace, memory, peers, configured, config, Past.parse(memory), gated)
+        turn = Turn.of(operator, members)
+        return Node(consumer_id, namespace, memory, peers, configured, config, Past.parse(memory), turn, gated)
 
     # -- what is written ---------------------------------------------------------------------------------------------------
 
@@ -339,6 +343,10 @@ class _Run:
 
     def _restart_one(self, node: Node, verdict: Verdict) -> str:
         """Restart a node and wait until it is back; return why no other one is to be restarted."""
+        put_off = node.turn.refusal(datetime.now(UTC)) or self._halt(node)
+        if put_off:
+            node.reason = f"{verdict.reason}; not now: {put_off}"
+            return ""
         try:
             pod = self.cluster.get("Pod", node_restart.POD, node.namespace)
             if pod is None or not node_restart.is_ready(pod):
@@ -357,6 +365,14 @@ class _Run:
             self.problems.append(f"consumer {node.consumer_id}: {error}")
             return f"the node of consumer {node.consumer_id} is not back"
         return ""
+
+    def _halt(self, node: Node) -> str:
+        """Return why the chain would not go on without the node, as far as that is known."""
+        try:
+            votes = node_restart.votes(self.cluster, node.namespace)
+        except ClusterError as error:
+            return f"who signs is not known: {error}"
+        return rolling.halt(votes, rises=node.answer is not None and node.answer.rises)
 
 
 def _shown(node: Node) -> dict[str, Any]:

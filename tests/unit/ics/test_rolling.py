@@ -13,6 +13,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.rolling im
     LocalNode,
     SeenPod,
     Step,
+    Votes,
+    halt,
     next_step,
     refusal,
 )
@@ -92,3 +94,20 @@ def test_what_is_left_to_do_with_a_pod(former: str, pod: SeenPod | None, step: S
 
 def test_without_a_revision_a_pod_stays() -> None:
     assert next_step("one", SeenPod("one", "old", leaving=False), "") == (Step.KEEP, "")
+
+
+@pytest.mark.parametrize(
+    ("votes", "rises", "why"),
+    [
+        (Votes(20, 80, 100), True, ""),
+        (Votes(20, 60, 100), True, "60 of the chain's power 100 sign"),  # another one is away
+        (Votes(33, 66, 99), True, "33 of the chain's power 99: without it there is no block"),
+        (Votes(100, 0, 100), True, "there is no block"),
+        (Votes(20, 80, 100), False, "makes no blocks"),
+        (Votes(0, 60, 100), False, ""),
+    ],
+)
+def test_a_node_that_the_chain_needs_is_not_restarted(votes: Votes, rises: bool, why: str) -> None:
+    found = halt(votes, rises=rises)
+    assert why in found
+    assert bool(found) == bool(why)
