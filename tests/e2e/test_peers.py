@@ -127,6 +127,7 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     write_data(
         devnet, "secret/node-key", "charlie-monitor", {"node_key.json": base64.b64encode(file.encode()).decode()}
     )
+    hold_a_third(devnet, "bob")
     made = devnet.create_consumer(CHAIN, spawn_in=3600)
     stored = f"consumer-{made}-key"
     operate(devnet, "charlie", opt_in, consumer_id=made, key_namespace="charlie-monitor", key_secret=stored)
@@ -212,6 +213,15 @@ def provider_power(devnet: Devnet, name: str) -> int:
     """Return a validator's power on the provider: tests of other files delegate to it."""
     (validator,) = operate(devnet, name, validator_info)["validators"]
     return int(validator["tokens"]) // 1_000_000
+
+
+def hold_a_third(devnet: Devnet, name: str) -> None:
+    """Give a validator a third of the power on the provider, if it has less."""
+    own = provider_power(devnet, name)
+    lacking = (sum(provider_power(devnet, other) for other in POWERS if other != name) - 2 * own + 1) // 2
+    if lacking > 0:
+        operator = devnet.variables(name)["interchain_operator_address"]
+        devnet.transact(name, "staking", "delegate", operator, f"{lacking * 1_000_000}stake")
 
 
 def test_nonsense_leaves_out_its_validator_alone_and_says_why(devnet: Devnet, consumer_id: str) -> None:
@@ -376,8 +386,8 @@ def test_a_validator_that_moves_is_dialled_without_a_restart_and_without_a_pause
     assert pause <= 3 * usual, gaps
 
 
-def test_a_node_that_refuses_to_dial_is_restarted(devnet: Devnet, consumer_id: str) -> None:
-    """Charlie's node dials nobody any more. He announces another name of the same place."""
+def test_a_node_that_refuses_to_dial_is_left_alone_when_the_chain_needs_it(devnet: Devnet, consumer_id: str) -> None:
+    """Bob has a third of the power. Charlie's node dials nobody any more, and he announces another name of the same place."""
     set_config(devnet, "charlie", consumer_id, {"p2p": {"persistent_peers": ""}})
     devnet.kubectl("delete", "pod", "node-0", "--namespace", f"charlie-consumer-{consumer_id}")
     follow_pod(devnet, "charlie")
@@ -392,17 +402,43 @@ def test_a_node_that_refuses_to_dial_is_restarted(devnet: Devnet, consumer_id: s
     )
     runs = {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")}
     write_details(devnet, "charlie", "p2p=p2p.charlie-monitor.svc")
+
+    def told() -> bool:
+        lines = devnet.kubectl("logs", "monitor-0", "--namespace", "bob-monitor").splitlines()
+        parts = ("p2p.charlie-monitor.svc", "it could not be told whom to dial", "without it there is no block")
+        return any(all(part in line for part in parts) for line in lines)
+
+    devnet.wait("bob's monitor to say that and why it leaves the node alone", told, 180, "make logs")
+    assert "p2p.charlie-monitor.svc" in config_of(devnet, "bob", consumer_id)
+    assert CHARLIE not in peers_of(devnet, "bob", consumer_id)
+    assert {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")} == runs
+
+
+def test_a_node_that_the_chain_can_do_without_is_restarted(devnet: Devnet, consumer_id: str) -> None:
+    """Charlie's, which does not know where the others are, and has no gate. His monitor rests, so it is asked by hand at his turn."""
+    assert provider_power(devnet, "charlie") * 3 < sum(provider_power(devnet, name) for name in POWERS)
+    place = f"charlie-consumer-{consumer_id}"
+    runs = {name: run_of(devnet, name, consumer_id) for name in POWERS}
+
+    def restarted() -> bool:
+        (entry,) = operate(devnet, "charlie", consumer_peers, consumer_id=consumer_id, restart="fallback")["consumers"]
+        assert entry["action"] == "restarted" or "; not now: " in entry["reason"], entry
+        return str(entry["action"]) == "restarted"
+
+    devnet.wait("charlie's turn", restarted, 400, f"kubectl --namespace {place} describe pod node-0")
+    follow_pod(devnet, "charlie")
     devnet.wait(
-        "bob's node to have dialled charlie's",
-        lambda: peers_of(devnet, "bob", consumer_id).get(CHARLIE, False),
-        180,
+        "charlie's node to have dialled bob's",
+        lambda: CHARLIE in peers_of(devnet, "bob", consumer_id),
+        90,
         "make logs",
     )
-    assert run_of(devnet, "bob", consumer_id)[0] != runs["bob"][0]
-    assert run_of(devnet, "alice", consumer_id) == runs["alice"]
-    assert "it could not be told whom to dial" in devnet.kubectl("logs", "monitor-0", "--namespace", "bob-monitor")
-    restarted = json.loads(devnet.decision("bob", consumer_id)["peers_restarted"])
-    assert list(restarted) == [devnet.variables("charlie")["interchain_operator_address"]]
+    assert run_of(devnet, "charlie", consumer_id)[0] != runs["charlie"][0]
+    assert {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")} == {
+        name: runs[name] for name in ("alice", "bob")
+    }
+    bob = devnet.variables("bob")["interchain_operator_address"]
+    assert bob in json.loads(devnet.decision("charlie", consumer_id)["peers_restarted"])
     height = devnet.node_height("alice", consumer_id)
     for name in POWERS:
         await_height(devnet, name, consumer_id, height + 2)

@@ -52,7 +52,7 @@ def one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def other(place: MonitorPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Kubelet]]:
     """Another consumer, with the pod of its node."""
-    made = place.create_consumer(spawn_in=15)
+    made = place.create_consumer(spawn_in=15, chain_id="other-1")
     place.opt_in(made)
     place.converge("stage", made)
     place.await_launch(made)
