@@ -15,7 +15,7 @@ description:
     What needs no genesis is there already, made by the role C(consumer).
   - The consensus key gets into the node's namespace only while the node's volume holds the fence of that key and chain, a Lease.
   - A chain that launched more than a minute ago and was never signed from here is followed first, see O(watch_timeout). So is one of which no node of
-    O(provider_rpc_url) can say that: each is catching up, or its newest block is more than a minute old.
+    O(provider_rpc_url) can say that, since each is catching up or its newest block is more than a minute old.
   - Of several keys that are kept for the consumer, in Secrets with its label, the node gets the one that signed before. Another one takes its place when
     M(interchain.security.consumer_health) has seen it in the chain's own validator set, and what was replaced never signs again. Before anything
     was signed the assigned one counts.
