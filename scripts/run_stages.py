@@ -276,8 +276,8 @@ STAGES: dict[str, tuple[Callable[[Stage], None], float]] = {
     "build": (build, 150),
     "unit": (unit, 240),
     "testbed": (testbed, 1900),
-    "integration": (integration, 1500),
-    "e2e": (e2e, 2800),
+    "integration": (integration, 1700),
+    "e2e": (e2e, 3300),
     "molecule": (molecule, 500),
 }
 

@@ -16,6 +16,7 @@ LONGEST_END_TO_END = (
     "test_restart",
     "test_peers",
     "test_late_join",
+    "test_remote_signer",
     "test_late_key",
     "test_policy",  # 280
 )
