@@ -84,7 +84,7 @@ def contents(place: Place) -> Iterator[tuple[str, str, bytes]]:
 
 
 def test_a_remote_signer_signs_and_its_key_stays_with_it(place: Place, signer: RemoteSigner, tmp_path: Path) -> None:
-    consumer_id, other = (place.create_consumer(spawn_in=10, chain_id=CHAIN_ID) for _ in range(2))
+    consumer_id, other = (place.create_consumer(spawn_in=10, chain_id=CHAIN_ID) for _number in range(2))
     place.owner.opt_in(other)
     assign(place, consumer_id, signer.public_key)
     remote = catalogue(place, consumer_id, signer)
