@@ -58,7 +58,7 @@ class Kubelet:
             "state": {"running": {"startedAt": "2026-11-23T00:00:00Z"}, "waiting": None},
         }
         status = {"phase": "Running", "containerStatuses": [container]}
-        self._core.patch_namespaced_pod_status("node-0", self._namespace, {"status": status})
+        self._core.patch_namespaced_pod_status("node-0", self.namespace, {"status": status})
 
     def tell_of_refusals(self, number: int) -> None:
         """Say that the container ended at once so many times, with the end of its log as the reason, and is to be started again later."""
