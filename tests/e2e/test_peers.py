@@ -424,7 +424,6 @@ def test_a_node_that_the_chain_can_do_without_is_restarted(devnet: Devnet, consu
 
     def restarted() -> bool:
         (entry,) = operate(devnet, "charlie", consumer_peers, consumer_id=consumer_id, restart="fallback")["consumers"]
-        assert entry["action"] == "restarted" or "; not now: " in entry["reason"], entry
         return str(entry["action"]) == "restarted"
 
     devnet.wait("charlie's turn", restarted, 400, f"kubectl --namespace {place} describe pod node-0")
