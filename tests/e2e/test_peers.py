@@ -14,6 +14,7 @@ import statistics
 import tomllib
 import urllib.error
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,12 @@ import tomli_w
 from ansible_collections.interchain.security.plugins.module_utils.chain import transaction
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.chain.transaction import Wanted
-from ansible_collections.interchain.security.plugins.module_utils.ics import address, announcement, consensus_key
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    address,
+    announcement,
+    consensus_key,
+    peer_updates,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.catalogue import merged
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import derived_node_id
 from ansible_collections.interchain.security.plugins.module_utils.operations import (
@@ -416,8 +422,12 @@ def test_a_node_that_refuses_to_dial_is_left_alone_when_the_chain_needs_it(devne
     assert {name: run_of(devnet, name, consumer_id) for name in ("alice", "bob")} == runs
 
 
-def test_a_node_that_the_chain_can_do_without_is_restarted(devnet: Devnet, consumer_id: str) -> None:
+def test_a_node_that_the_chain_can_do_without_is_restarted(
+    devnet: Devnet, consumer_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Charlie's, which does not know where the others are, and has no gate. His monitor rests, so it is asked by hand at his turn."""
+    monkeypatch.setattr(peer_updates, "TURN", timedelta(seconds=20))
+    monkeypatch.setattr(peer_updates, "TURN_BEGINS_WITHIN", timedelta(seconds=20))
     assert provider_power(devnet, "charlie") * 3 < sum(provider_power(devnet, name) for name in POWERS)
     place = f"charlie-consumer-{consumer_id}"
     runs = {name: run_of(devnet, name, consumer_id) for name in POWERS}
@@ -426,7 +436,7 @@ def test_a_node_that_the_chain_can_do_without_is_restarted(devnet: Devnet, consu
         (entry,) = operate(devnet, "charlie", consumer_peers, consumer_id=consumer_id, restart="fallback")["consumers"]
         return str(entry["action"]) == "restarted"
 
-    devnet.wait("charlie's turn", restarted, 400, f"kubectl --namespace {place} describe pod node-0")
+    devnet.wait("charlie's turn", restarted, 180, f"kubectl --namespace {place} describe pod node-0")
     follow_pod(devnet, "charlie")
     devnet.wait(
         "charlie's node to have dialled bob's",

@@ -343,7 +343,7 @@ class _Run:
 
     def _restart_one(self, node: Node, verdict: Verdict) -> str:
         """Restart a node and wait until it is back; return why no other one is to be restarted."""
-        put_off = node.turn.refusal(datetime.now(UTC)) or self._halt(node)
+        put_off = self._halt(node) or node.turn.refusal(datetime.now(UTC))
         if put_off:
             node.reason = f"{verdict.reason}; not now: {put_off}"
             return ""
