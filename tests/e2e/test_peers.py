@@ -434,6 +434,7 @@ def test_a_node_that_the_chain_can_do_without_is_restarted(
 
     def restarted() -> bool:
         (entry,) = operate(devnet, "charlie", consumer_peers, consumer_id=consumer_id, restart="fallback")["consumers"]
+        say(f"  {entry['action']}: {entry['reason']}")
         return str(entry["action"]) == "restarted"
 
     devnet.wait("charlie's turn", restarted, 180, f"kubectl --namespace {place} describe pod node-0")
