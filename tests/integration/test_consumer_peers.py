@@ -44,6 +44,16 @@ def reach(monkeypatch: pytest.MonkeyPatch, *kubelets: Kubelet) -> None:
 
 
 @pytest.fixture
+def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node can be told whom to dial, whether it has a gate by now or not."""
+
+    def refuse(*_arguments: object) -> None:
+        raise ClusterError("it has no ear for that")
+
+    monkeypatch.setattr(node_dial, "dial", refuse)
+
+
+@pytest.fixture
 def one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain's only validator is taken for one that the chain can do without."""
     monkeypatch.setattr(node_restart, "votes", lambda *_node: Votes(own=1, others=9, total=10))
@@ -391,6 +401,7 @@ def test_the_next_node_is_left_alone_when_the_one_before_does_not_come_back(
     kubelet: Kubelet,
     other: tuple[str, Kubelet],
     one_of_many: None,
+    not_told: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody starts the first one's next pod. Both lack the same peer."""
@@ -417,6 +428,7 @@ def test_the_next_node_is_restarted_when_the_one_before_is_back(
     kubelet: Kubelet,
     other: tuple[str, Kubelet],
     one_of_many: None,
+    not_told: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _other_id, second = other
