@@ -180,7 +180,7 @@ def _find_promotion(rpc: Rpc) -> int:
     return high
 
 
-def _validators(rpc: Rpc) -> list[dict[str, Any]]:
+def newest_set(rpc: Rpc) -> list[dict[str, Any]]:
     """Return the validators of the height that the chain works on."""
     found = rpc(f"validators?per_page={PAGE}")
     listed, page = list(found["validators"]), 1
@@ -214,7 +214,7 @@ def _answers(rpc: Rpc, seen: Seen, commits: int) -> Seen:
     )
     if height < 1:
         return seen
-    validators = _validators(rpc)
+    validators = newest_set(rpc)
     seen = replace(
         seen,
         validators=len(validators),

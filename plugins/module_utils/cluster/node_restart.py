@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.interchain.security.plugins.module_utils.chain.rpc import parse_time
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Change, Cluster
 from ansible_collections.interchain.security.plugins.module_utils.cluster.node_access import ANSWER_SECONDS, NodeAccess
-from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import PAGE, SIGNED
+from ansible_collections.interchain.security.plugins.module_utils.cluster.node_look import SIGNED, newest_set
 from ansible_collections.interchain.security.plugins.module_utils.errors import ClusterError, QueryFailed
 from ansible_collections.interchain.security.plugins.module_utils.ics.health import OLDEST_BLOCK
 from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import Votes
@@ -58,13 +58,7 @@ def votes(cluster: Cluster, namespace: str, pod: str = POD) -> Votes:
             # The newest commit may still gather signatures.
             height = max(int(sync["latest_block_height"]) - 1, int(sync["earliest_block_height"]))
             signatures = rpc(f"commit?height={height}")["signed_header"]["commit"]["signatures"]
-            powers: dict[str, int] = {}
-            page = total = 0
-            while page * PAGE < total or page == 0:
-                page += 1
-                found = rpc(f"validators?page={page}&per_page={PAGE}")
-                powers |= {str(one["address"]): int(one["voting_power"]) for one in found["validators"]}
-                total = int(found["total"])
+            powers = {str(one["address"]): int(one["voting_power"]) for one in newest_set(rpc)}
             signers = {str(one["validator_address"]) for one in signatures if one["block_id_flag"] == SIGNED}
     except (KeyError, TypeError, ValueError, QueryFailed) as error:
         raise ClusterError(f"the node in {namespace} gives no answer that can be understood: {error!r}") from error

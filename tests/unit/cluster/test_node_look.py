@@ -60,7 +60,7 @@ def test_the_present_set_is_read_with_all_its_pages_at_one_height() -> None:
         addresses = [f"A{number}" for number in range(205)][(page - 1) * 100 : page * 100]
         return {"block_height": "7", "validators": [{"address": entry} for entry in addresses], "total": "205"}
 
-    found = node_look._validators(rpc)
+    found = node_look.newest_set(rpc)
     assert [entry["address"] for entry in found] == [f"A{number}" for number in range(205)]
     assert asked == ["validators?per_page=100", *(f"validators?height=7&page={page}&per_page=100" for page in (2, 3))]
 

@@ -35,7 +35,8 @@ def answers(
 ) -> dict[str, Any]:
     rows = [{"address": address, "voting_power": str(power)} for address, power in powers.items()]
     pages = {
-        f"validators?page={start // 100 + 1}&per_page=100": {
+        f"validators?height=7&page={start // 100 + 1}&per_page=100" if start else "validators?per_page=100": {
+            "block_height": "7",
             "validators": rows[start : start + 100],
             "total": str(len(rows)),
         }
