@@ -254,7 +254,7 @@ class Place:
 
     def opt_in(self, consumer_id: str, state: str = "present", url: str = "") -> None:
         """Opt in with an own key, as the monitor does, or out again; by another node than the real one with ``url``."""
-        run_operation(
+        result = run_operation(
             opt_in,
             provider_rpc_url=[url or self.node.url],
             mnemonic=self.node.mnemonic,
@@ -264,7 +264,7 @@ class Place:
             key_secret=f"consumer-{consumer_id}-key",
             kubeconfig=str(self.server.kubeconfig),
         )
-        self.owner._sequence += 1  # the operation signed for the same account
+        self.owner.count_on(result)
 
     def consumer(self, consumer_id: str) -> Consumer:
         client = ProviderClient([self.node.url])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +73,10 @@ class Owner:
         payment = bank_tx_pb2.MsgSend(from_address=self._address, to_address=self._address)
         payment.amount.add(denom="stake", amount="1")
         self.send(*[payment] * times)
+
+    def count_on(self, result: Mapping[str, Any]) -> None:
+        """Count the transaction of an operation that signed for the same account; it says whether it sent one."""
+        self._sequence += result["tx_hash"] is not None
 
     def send(self, *sent: Any) -> None:
         """Sign each message in a transaction of its own and hand them over in order."""

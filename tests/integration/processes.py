@@ -32,3 +32,12 @@ def end(pid: int) -> None:
     """Kill one process."""
     with contextlib.suppress(ProcessLookupError):  # it may have ended with its parent
         os.kill(pid, signal.SIGKILL)
+
+
+def state(pid: int) -> str:
+    """Tell what a process is, and what it waits for in the kernel, for a report; empty when it has ended."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return f"{command[:80]} in {Path(f'/proc/{pid}/wchan').read_text()}"
+    except OSError:
+        return ""

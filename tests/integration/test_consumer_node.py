@@ -372,6 +372,41 @@ def test_a_provider_node_that_lags_lets_nobody_sign_for_the_first_time(place: Pl
         assert place.converge("launch", consumer_id, **alone)["launched"]["mode"] == "sign"
 
 
+def rotate(place: Place, consumer_id: str) -> dict[str, Any]:
+    """Give the chain another key of the validator on the provider."""
+    done = run_operation(
+        consumer_key_assignment,
+        provider_rpc_url=[place.node.url],
+        mnemonic=place.node.mnemonic,
+        consumer_id=consumer_id,
+        key_namespace=MONITOR,
+        key_secret=f"consumer-{consumer_id}-key-2",
+        rotate=True,
+        kubeconfig=str(place.server.kubeconfig),
+    )
+    place.owner.count_on(done)
+    return done
+
+
+def test_a_key_that_is_replaced_between_launch_and_first_start_signs_first(place: Place) -> None:
+    """The chain counts the key of its initial set; without that validator's votes it might never make a block."""
+    consumer_id = place.create_consumer(spawn_in=4, chain_id="early-1")
+    place.opt_in(consumer_id)
+    place.await_launch(consumer_id)
+    old = held_key(place, consumer_id)
+    new = rotate(place, consumer_id)["consumer_public_key"]
+    launched = place.converge("launch", consumer_id)["launched"]
+    assert (launched["mode"], launched["consensus_public_key"]) == ("sign", old)
+    assert "names another key" in launched["reasons"][0]
+
+    name = {"name": f"consumer-{consumer_id}", "namespace": MONITOR}
+    counting = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": {"counting_key": new}}
+    place.cluster.merge(counting)
+    launched = place.converge("launch", consumer_id)["launched"]
+    assert (launched["mode"], launched["consensus_public_key"]) == ("sign", new)
+    place.converge("delete", consumer_id)
+
+
 def test_a_key_that_is_replaced_signs_until_the_chain_counts_the_next_one(place: Place) -> None:
     consumer_id = place.create_consumer(spawn_in=14, chain_id="rotated-1")
     namespace, kept = f"{VALIDATOR}-consumer-{consumer_id}", f"consumer-{consumer_id}-key"
@@ -391,17 +426,7 @@ def test_a_key_that_is_replaced_signs_until_the_chain_counts_the_next_one(place:
         return json.dumps(found["spec"]["template"], sort_keys=True)
 
     before = template()
-    rotation = run_operation(
-        consumer_key_assignment,
-        provider_rpc_url=[place.node.url],
-        mnemonic=place.node.mnemonic,
-        consumer_id=consumer_id,
-        key_namespace=MONITOR,
-        key_secret=f"{kept}-2",
-        rotate=True,
-        kubeconfig=str(place.server.kubeconfig),
-    )
-    place.owner._sequence += 1  # the operation signed for the same account
+    rotation = rotate(place, consumer_id)
     new = rotation["consumer_public_key"]
     assert old == rotation["previous_consumer_public_key"] != new
 

@@ -27,7 +27,7 @@ from ansible_collections.interchain.security.plugins.module_utils.operations imp
 from tests.integration.api_proxy import FAULTS, ApiProxy, Write
 from tests.integration.consumer_place import MONITOR, VALIDATOR, Place
 from tests.integration.owner import HOSTILE
-from tests.integration.processes import descendants, end
+from tests.integration.processes import descendants, end, state
 from tests.integration.storm import SERVER_FIELDS, Storm
 from tests.operation import run_operation
 
@@ -59,6 +59,7 @@ STEPS = (
     ("PATCH", "statefulsets", "NAMESPACE/node"),  # and lets it run
 )
 WORKERS = 2
+PLAYBOOK_SECONDS = 120
 ID_LABEL = "interchain-security/consumer-id"
 CHAIN_ID = f"{HOSTILE}-1"  # of each of the consumers
 FIRST_PORT = 61300  # each has one of its own all the same; no other number begins like it
@@ -139,7 +140,14 @@ class Cuts:
             proxy.process = process
         proxy.start()
         try:
-            output, _none = process.communicate(timeout=120)
+            output, _none = process.communicate(timeout=PLAYBOOK_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            running = [process.pid, *descendants(process.pid)]
+            waits = {pid: state(pid) for pid in running}
+            for pid in running:
+                end(pid)
+            printed = (error.output or b"").decode(errors="replace")
+            pytest.fail(f"consumer {consumer_id}: still under way after {error.timeout} s; {waits}; {printed[-3000:]}")
         finally:
             proxy.stop()
         return process.returncode, output

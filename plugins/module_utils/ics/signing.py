@@ -62,7 +62,8 @@ class Facts:
     ``provider_old`` says why what is known of the provider chain may be old, empty when it is not. ``taken_over``: whoever signed with the
     held key elsewhere is gone for good. ``retired_keys`` signed here and were replaced. ``own_power`` and ``total_power`` are those of the
     initial set, ``own_power_now`` and ``total_power_now`` those that the provider knows by now, 0 when it knows none. ``look_back_off``: it
-    could not start for its own signature.
+    could not start for its own signature. ``begins``: the held key was replaced on the provider between the launch and now, by one that is
+    held here too, and has never signed.
     """
 
     consumer_id: str
@@ -91,6 +92,7 @@ class Facts:
     started_before: bool = False
     retired_keys: Collection[str] = ()
     look_back_off: bool = False
+    begins: bool = False
 
     @property
     def signed_here(self) -> bool:
@@ -100,12 +102,13 @@ class Facts:
 
     @property
     def goes_on(self) -> bool:
-        """Tell whether the held key signs here already, while the provider names another one by now.
+        """Tell whether the held key signs here already, or begins to, while the provider names another one by now.
 
         Only the held one counts on the chain until its set changes. It is on one volume behind one fence, and another key cannot double sign with it.
         """
         expected = self.assigned_key or self.initial_key
-        return self.signed_here and not self.remote_signer and expected not in ("", self.held_key, self.provider_key)
+        counts = self.signed_here or self.begins
+        return counts and not self.remote_signer and expected not in ("", self.held_key, self.provider_key)
 
     @property
     def joins_late(self) -> bool:
@@ -144,7 +147,7 @@ def decide(facts: Facts, check_height: int) -> Decision:
     if facts.goes_on:
         reason = (
             "the provider names another key of this validator by now: until the chain's own validator set holds that one, only the key held "
-            "here counts, and goes on signing"
+            "here counts, and signs"
         )
     elif facts.initial_key == facts.held_key:
         reason = "the validator is in the initial set of the chain with the key held here"
@@ -174,18 +177,28 @@ def decide(facts: Facts, check_height: int) -> Decision:
 
 
 def key_in_use(
-    kept: Collection[str], first: str, *, recorded: str, recorded_here: bool, counting: str, assigned: str
+    kept: Collection[str],
+    first: str,
+    *,
+    recorded: str,
+    recorded_here: bool,
+    counting: str,
+    initial: str,
+    assigned: str,
 ) -> str:
     """Return which of the ``kept`` keys of this validator the node is to hold, empty for none. All are public keys in base64.
 
     ``first`` is the one that is used when nothing is known. ``recorded`` signed before, on the volume that is there when ``recorded_here``.
-    ``counting`` was seen in the chain's own validator set in its place: from then on, that one. Until then the recorded one,
-    whatever was ``assigned`` on the provider meanwhile.
+    ``counting`` was seen in the chain's own validator set in its place: from then on, that one. Until then the recorded one, whatever was
+    ``assigned`` on the provider meanwhile. ``initial`` is that of the initial set of a chain that has launched just now, else empty: one
+    that was replaced before the first start counts there all the same.
     """
     if counting in kept and counting != recorded:
         return counting
     if recorded in kept and recorded_here:
         return recorded
+    if initial in kept and assigned in kept and not recorded:
+        return initial
     return assigned if assigned in kept else first
 
 

@@ -43,7 +43,7 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 )
 from ansible_collections.interchain.security.plugins.module_utils.ics import genesis, node_settings, signing
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
-from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
 from ansible_collections.interchain.security.plugins.module_utils.ics.node_settings import Signer, StagedSettings
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import peers_of
@@ -103,11 +103,16 @@ class Launcher:
         staged = StagedSettings.parse(place.settings)
         launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
         members = members_of(self._client, consumer.consumer_id, self._validators)
-        assigned = self._client.consumer_keys(consumer.consumer_id).get(consensus_address(self._own()), "")
-        held = staged.remote_signer_public_key or _key_in_use(place, assigned)
+        own = self._own()
+        seat = _seat(launch, own)
+        assigned = self._client.consumer_keys(consumer.consumer_id).get(consensus_address(own), "")
+        # Who comes late finds a chain that may count the other key by now.
+        initial = seat.consumer_public_key if seat and self._age(consumer) <= signing.LATE_SECONDS else ""
+        held = staged.remote_signer_public_key or _key_in_use(place, initial, assigned)
         fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
         holder = fence.holder() if held else ""
         facts = self._facts(place, staged, consumer, launch, held, assigned, holder, sighting, members)
+        facts = replace(facts, begins=held == initial != "" and assigned in place.keys and not facts.recorded_key)
         facts = _with_memory(facts, place.memory, take_over)
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
@@ -212,11 +217,9 @@ class Launcher:
         members: Sequence[Validator],
     ) -> signing.Facts:
         own = self._own()
-        initial = launch.validators if launch else ()
-        mine = next((member for member in initial if member.operator_address == own.operator_address), None)
+        mine = _seat(launch, own)
         memory = place.memory
         powers = self._powers(consumer.consumer_id)
-        spawned = consumer.spawn_time or self._block_time
         return signing.Facts(
             consumer_id=consumer.consumer_id,
             chain_id=consumer.chain_id,
@@ -231,19 +234,23 @@ class Launcher:
             recorded_volume=memory.get("volume", ""),
             fence_holder=holder,
             own_power=mine.power if mine else 0,
-            total_power=sum(member.power for member in initial),
+            total_power=sum(member.power for member in launch.validators) if launch else 0,
             own_power_now=powers.get(consensus_address(own), 0),
             total_power_now=sum(powers.values()),
             started_before=place.genesis is not None,
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
-            age=(self._block_time - spawned).total_seconds(),
+            age=self._age(consumer),
             provider_old=self._why_old,
             sighting=sighting,
             opted_in=own in members,
             retired_keys=_retired(memory),
             look_back_off=memory.get(signing.LOOK_BACK) == "off",
         )
+
+    def _age(self, consumer: Consumer) -> float:
+        """Return how many seconds of block time ago a chain launched."""
+        return (self._block_time - (consumer.spawn_time or self._block_time)).total_seconds()
 
     def _powers(self, consumer_id: str) -> dict[str, int]:
         """Return the votes that validators have by now, by consensus address; none when the provider does not tell, as of a chain just stopped."""
@@ -322,7 +329,13 @@ def _with_memory(facts: signing.Facts, memory: Mapping[str, str], take_over: boo
     return facts
 
 
-def _key_in_use(place: Place, assigned: str) -> str:
+def _seat(launch: Launch | None, own: Validator) -> ConsumerValidator | None:
+    """Return what a validator is in the chain's initial set, None when it is not there or the launch is not known any more."""
+    initial = launch.validators if launch else ()
+    return next((member for member in initial if member.operator_address == own.operator_address), None)
+
+
+def _key_in_use(place: Place, initial: str, assigned: str) -> str:
     memory = place.memory
     return signing.key_in_use(
         place.keys,
@@ -330,6 +343,7 @@ def _key_in_use(place: Place, assigned: str) -> str:
         recorded=memory.get("signing_key", ""),
         recorded_here=memory.get("volume", "") in ("", place.volume),
         counting=memory.get(signing.COUNTING, ""),
+        initial=initial,
         assigned=assigned,
     )
 
