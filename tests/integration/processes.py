@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def descendants(pid: int) -> list[int]:
@@ -35,9 +38,13 @@ def end(pid: int) -> None:
 
 
 def state(pid: int) -> str:
-    """Tell what a process is, and what it waits for in the kernel, for a report; empty when it has ended."""
+    """Tell for a report what a process is, its state, its age, the time that it had a processor, and what it waits for; empty when it has ended."""
+    process = Path(f"/proc/{pid}")
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return f"{command[:80]} in {Path(f'/proc/{pid}/wchan').read_text()}"
+        command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        used, started = (int(fields[11]) + int(fields[12])) / TICKS, int(fields[19]) / TICKS
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - started
+        return f"{command[:60]}: {fields[0]}, {age:.0f} s old, {used:.1f} s used, in {(process / 'wchan').read_text()}"
     except OSError:
         return ""

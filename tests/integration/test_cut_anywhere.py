@@ -131,6 +131,8 @@ class Cuts:
         process = subprocess.Popen(
             self._command("launch", consumer_id),
             env=self.place.environment(proxy.kubeconfig),
+            # As its workers have: the kernel shares the processors out between sessions, and that of the tests holds servers and nodes as well.
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
