@@ -19,6 +19,9 @@ from tests.integration.consumer_place import VALIDATOR, Place, Pod, config_of, w
 from tests.integration.remote_signer import RemoteSigner
 from tests.operation import run_operation
 
+# Five playbooks and a chain that stands still twice; each step has its own deadline.
+pytestmark = pytest.mark.timeout(300)
+
 CHAIN_ID = "remote-1"
 # What a node says when it has to sign and nobody is there; it says so again every three seconds.
 WAITS = "Blocking for connection"
