@@ -30,6 +30,12 @@ class Kubelet:
 
     def start(self) -> None:
         """Do what the controllers and the kubelet do: a pod object on a machine, and its process."""
+        self.schedule()
+        self.process.start()
+        self.tell(ready=True)
+
+    def schedule(self) -> None:
+        """Make the pod object on a machine, with no process yet."""
         for quota in self._core.list_namespaced_resource_quota(self.namespace).items:
             status = {"hard": quota.spec.hard, "used": dict.fromkeys(quota.spec.hard, "0")}
             self._core.patch_namespaced_resource_quota_status(quota.metadata.name, self.namespace, {"status": status})
@@ -43,8 +49,11 @@ class Kubelet:
             "spec": {**template["spec"], "nodeName": "machine"},
         }
         self._core.create_namespaced_pod(self.namespace, body)
-        self.process.start()
-        self.tell(ready=True)
+
+    def tell_address(self, address: str) -> None:
+        """Say which address the pod has."""
+        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+        self._core.patch_namespaced_pod_status("node-0", self.namespace, {"status": status})
 
     def tell(self, *, ready: bool) -> None:
         """Say what the probes have found."""

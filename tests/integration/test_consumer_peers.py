@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
 from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updates import Turn
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
 from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode, Votes
+from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
 from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
 from tests.integration.kubelet import Kubelet, process_access
@@ -451,3 +454,29 @@ def test_the_next_node_is_restarted_when_the_one_before_is_back(
     assert first != former[0]
     assert ready
     assert risen
+
+
+def test_the_playbook_that_waits_for_a_launch_sends_peers_to_the_pod(place: MonitorPlace, tmp_path: Path) -> None:
+    """The playbook of the launch comes seconds later, and a node dials its peers when it starts."""
+    warm = place.create_consumer(spawn_in=25, chain_id="warm-1")
+    place.opt_in(warm)
+    pod = Kubelet(place, warm, tmp_path / "home")
+
+    def size() -> int:
+        found = place.get("StatefulSet", "node", pod.namespace, "apps/v1")
+        return 0 if found is None else int(found["spec"]["replicas"])
+
+    def route() -> list[str]:
+        found = place.get(SLICE, f"p2p-consumer-{warm}", MONITOR, SLICE_VERSION)
+        return [address for entry in (found or {}).get("endpoints") or [] for address in entry["addresses"]]
+
+    with ThreadPoolExecutor() as pool:
+        playing = pool.submit(place.run_playbook, "consumer_spawn_imminent", consumer_id=warm)
+        wait_for("the start", lambda: size() == 1, 90)
+        assert place.phase(warm) == "launched"
+        pod.schedule()
+        assert not playing.done()
+        assert route() == []
+        pod.tell_address("10.9.9.9")
+        playing.result(timeout=60)
+    assert route() == ["10.9.9.9"]
