@@ -62,8 +62,7 @@ class Facts:
     ``provider_old`` says why what is known of the provider chain may be old, empty when it is not. ``taken_over``: whoever signed with the
     held key elsewhere is gone for good. ``retired_keys`` signed here and were replaced. ``own_power`` and ``total_power`` are those of the
     initial set, ``own_power_now`` and ``total_power_now`` those that the provider knows by now, 0 when it knows none. ``look_back_off``: it
-    could not start for its own signature. ``begins``: the held key was replaced on the provider between the launch and now, by one that is
-    held here too, and has never signed.
+    could not start for its own signature. ``assigned_key_kept``: the assigned key is kept here too, whichever is held.
     """
 
     consumer_id: str
@@ -92,13 +91,19 @@ class Facts:
     started_before: bool = False
     retired_keys: Collection[str] = ()
     look_back_off: bool = False
-    begins: bool = False
+    assigned_key_kept: bool = False
 
     @property
     def signed_here(self) -> bool:
         """Tell whether the held key signed before on the volume that is there, which has its sign state and holds its fence."""
         signed = bool(self.held_key) and self.held_key == self.recorded_key
         return signed and bool(self.volume) and self.recorded_volume == self.fence_holder == self.volume
+
+    @property
+    def begins(self) -> bool:
+        """Tell whether the held key, which never signed from here, was replaced between the launch and now by one that is kept here too."""
+        initial = _initial(self.initial_key, self.age)
+        return self.held_key == initial != "" and self.assigned_key_kept and not self.recorded_key
 
     @property
     def goes_on(self) -> bool:
@@ -185,21 +190,27 @@ def key_in_use(
     counting: str,
     initial: str,
     assigned: str,
+    age: float,
 ) -> str:
     """Return which of the ``kept`` keys of this validator the node is to hold, empty for none. All are public keys in base64.
 
     ``first`` is the one that is used when nothing is known. ``recorded`` signed before, on the volume that is there when ``recorded_here``.
     ``counting`` was seen in the chain's own validator set in its place: from then on, that one. Until then the recorded one, whatever was
-    ``assigned`` on the provider meanwhile. ``initial`` is that of the initial set of a chain that has launched just now, else empty: one
-    that was replaced before the first start counts there all the same.
+    ``assigned`` on the provider meanwhile. ``initial`` is that of the initial set of a chain that launched ``age`` seconds of block time ago:
+    when that is just now, one that was replaced before the first start counts there all the same.
     """
     if counting in kept and counting != recorded:
         return counting
     if recorded in kept and recorded_here:
         return recorded
-    if initial in kept and assigned in kept and not recorded:
+    if assigned in kept and not recorded and _initial(initial, age) in kept:
         return initial
     return assigned if assigned in kept else first
+
+
+def _initial(key: str, age: float) -> str:
+    """Return the key of the initial set while the chain counts it for certain. Who comes late finds a chain that may count another one by now."""
+    return key if age <= LATE_SECONDS else ""
 
 
 def _is_late(facts: Facts) -> bool:

@@ -73,6 +73,30 @@ class Owner:
     fence_namespace: str
 
 
+@dataclass(frozen=True)
+class _Chain:
+    """What the provider says of a consumer. ``launch`` is None when its height is gone; ``assigned`` is the own key (base64) assigned by now, empty
+    for none; ``powers`` are votes by now, by consensus address; ``age`` is how many seconds of block time ago the chain launched."""
+
+    launch: Launch | None
+    own: Validator
+    assigned: str
+    members: Sequence[Validator]
+    powers: Mapping[str, int]
+    age: float
+
+    @property
+    def seat(self) -> ConsumerValidator | None:
+        """What this validator is in the chain's initial set, None when it is not there or the launch is not known any more."""
+        initial = self.launch.validators if self.launch else ()
+        return next((member for member in initial if member.operator_address == self.own.operator_address), None)
+
+    @property
+    def initial_key(self) -> str:
+        """This validator's key (base64) in the initial set, empty for none."""
+        return self.seat.consumer_public_key if self.seat else ""
+
+
 class Launcher:
     """Starts consumers' nodes; several threads may use one. Running it again changes nothing, and it can be cut anywhere."""
 
@@ -101,19 +125,13 @@ class Launcher:
         if missing or place.settings is None:
             return {"changed": False, "launched": True, "staged": False, "missing": missing}
         staged = StagedSettings.parse(place.settings)
-        launch = self._launch(consumer.consumer_id, started_before=place.genesis is not None)
-        members = members_of(self._client, consumer.consumer_id, self._validators)
-        own = self._own()
-        seat = _seat(launch, own)
-        assigned = self._client.consumer_keys(consumer.consumer_id).get(consensus_address(own), "")
-        # Who comes late finds a chain that may count the other key by now.
-        initial = seat.consumer_public_key if seat and self._age(consumer) <= signing.LATE_SECONDS else ""
-        held = staged.remote_signer_public_key or _key_in_use(place, initial, assigned)
+        chain = self._read(consumer, started_before=place.genesis is not None)
+        held = staged.remote_signer_public_key or _key_in_use(place, chain)
         fence = Fence(self._cluster, self._owner.fence_namespace, held, consumer.chain_id)
         holder = fence.holder() if held else ""
-        facts = self._facts(place, staged, consumer, launch, held, assigned, holder, sighting, members)
-        facts = replace(facts, begins=held == initial != "" and assigned in place.keys and not facts.recorded_key)
-        facts = _with_memory(facts, place.memory, take_over)
+        facts = _with_memory(
+            self._facts(place, staged, consumer, chain, held, holder, sighting), place.memory, take_over
+        )
         decision, changes = _decide(fence, facts, place, staged.double_sign_check_height)
         result = {
             "launched": True,
@@ -133,9 +151,9 @@ class Launcher:
         signer = Signer.NONE
         if decision.mode is signing.Mode.SIGN:
             signer = Signer.REMOTE if facts.remote_signer else Signer.LOCAL
-        genesis_hash, written = self._genesis(place, launch, staged)
+        genesis_hash, written = self._genesis(place, chain.launch, staged)
         # The validators that have opted in by now, with what they announce now.
-        found = peers_of(members, consumer.chain_id, self._owner.operator_address)
+        found = peers_of(chain.members, consumer.chain_id, self._owner.operator_address)
         start = node_settings.StartSettings(
             owner_mark=signing.owner_mark(consumer.consumer_id, consumer.chain_id),
             volume=place.volume,
@@ -187,6 +205,17 @@ class Launcher:
                 signed.setdefault(key, set()).add(str(memory["metadata"]["labels"][ID_LABEL]))
         return signed
 
+    def _read(self, consumer: Consumer, *, started_before: bool) -> _Chain:
+        own = self._own()
+        return _Chain(
+            launch=self._launch(consumer.consumer_id, started_before=started_before),
+            own=own,
+            assigned=self._client.consumer_keys(consumer.consumer_id).get(consensus_address(own), ""),
+            members=members_of(self._client, consumer.consumer_id, self._validators),
+            powers=self._powers(consumer.consumer_id),
+            age=(self._block_time - (consumer.spawn_time or self._block_time)).total_seconds(),
+        )
+
     def _launch(self, consumer_id: str, *, started_before: bool) -> Launch | None:
         """Read the launch. For a node that has its genesis it may be gone: the provider keeps the state of its heights for a time only."""
         tries, pause = GENESIS_TRIES, GENESIS_RETRY_SECONDS
@@ -209,48 +238,40 @@ class Launcher:
         place: Place,
         staged: StagedSettings,
         consumer: Consumer,
-        launch: Launch | None,
+        chain: _Chain,
         held: str,
-        assigned: str,
         holder: str,
         sighting: signing.Sighting,
-        members: Sequence[Validator],
     ) -> signing.Facts:
-        own = self._own()
-        mine = _seat(launch, own)
-        memory = place.memory
-        powers = self._powers(consumer.consumer_id)
+        memory, launch = place.memory, chain.launch
         return signing.Facts(
             consumer_id=consumer.consumer_id,
             chain_id=consumer.chain_id,
             provider_chain_id=self._provider_chain_id,
-            provider_key=public_key_base64(own.consensus_public_key),
-            initial_key=mine.consumer_public_key if mine else "",
-            assigned_key=assigned,
+            provider_key=public_key_base64(chain.own.consensus_public_key),
+            initial_key=chain.initial_key,
+            assigned_key=chain.assigned,
+            assigned_key_kept=chain.assigned in place.keys,
             held_key=held,
             has_node_key=NODE_KEY_FILE in place.node_key_data,
             volume=place.volume,
             recorded_key=memory.get("signing_key", ""),
             recorded_volume=memory.get("volume", ""),
             fence_holder=holder,
-            own_power=mine.power if mine else 0,
+            own_power=chain.seat.power if chain.seat else 0,
             total_power=sum(member.power for member in launch.validators) if launch else 0,
-            own_power_now=powers.get(consensus_address(own), 0),
-            total_power_now=sum(powers.values()),
+            own_power_now=chain.powers.get(consensus_address(chain.own), 0),
+            total_power_now=sum(chain.powers.values()),
             started_before=place.genesis is not None,
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
-            age=self._age(consumer),
+            age=chain.age,
             provider_old=self._why_old,
             sighting=sighting,
-            opted_in=own in members,
+            opted_in=chain.own in chain.members,
             retired_keys=_retired(memory),
             look_back_off=memory.get(signing.LOOK_BACK) == "off",
         )
-
-    def _age(self, consumer: Consumer) -> float:
-        """Return how many seconds of block time ago a chain launched."""
-        return (self._block_time - (consumer.spawn_time or self._block_time)).total_seconds()
 
     def _powers(self, consumer_id: str) -> dict[str, int]:
         """Return the votes that validators have by now, by consensus address; none when the provider does not tell, as of a chain just stopped."""
@@ -329,13 +350,7 @@ def _with_memory(facts: signing.Facts, memory: Mapping[str, str], take_over: boo
     return facts
 
 
-def _seat(launch: Launch | None, own: Validator) -> ConsumerValidator | None:
-    """Return what a validator is in the chain's initial set, None when it is not there or the launch is not known any more."""
-    initial = launch.validators if launch else ()
-    return next((member for member in initial if member.operator_address == own.operator_address), None)
-
-
-def _key_in_use(place: Place, initial: str, assigned: str) -> str:
+def _key_in_use(place: Place, chain: _Chain) -> str:
     memory = place.memory
     return signing.key_in_use(
         place.keys,
@@ -343,8 +358,9 @@ def _key_in_use(place: Place, initial: str, assigned: str) -> str:
         recorded=memory.get("signing_key", ""),
         recorded_here=memory.get("volume", "") in ("", place.volume),
         counting=memory.get(signing.COUNTING, ""),
-        initial=initial,
-        assigned=assigned,
+        initial=chain.initial_key,
+        assigned=chain.assigned,
+        age=chain.age,
     )
 
 

@@ -112,32 +112,39 @@ def test_the_key_that_counts_on_the_chain_is_held(
 ) -> None:
     kept = {"FIRST", "NEXT", "THIRD"}
     facts = {"recorded": recorded, "recorded_here": recorded_here, "counting": counting, "assigned": assigned}
-    assert key_in_use(kept, "FIRST", initial="", **facts) == held  # type: ignore[arg-type]
+    assert key_in_use(kept, "FIRST", initial="", age=0, **facts) == held  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("initial", "recorded", "assigned", "held"),
+    ("initial", "age", "recorded", "assigned", "held"),
     [
-        ("SECOND", "", "NEXT", "SECOND"),  # replaced between the launch and the first start
-        ("", "", "NEXT", "NEXT"),  # launched long ago: the chain may count the next one by now
-        ("SECOND", "", "ELSEWHERE", "FIRST"),  # somebody else goes on with a key of his
-        ("ELSEWHERE", "", "NEXT", "NEXT"),
-        ("SECOND", "FIRST", "NEXT", "FIRST"),
+        ("SECOND", 60, "", "NEXT", "SECOND"),  # replaced between the launch and the first start
+        ("SECOND", 61, "", "NEXT", "NEXT"),  # launched long ago: the chain may count the next one by now
+        ("", 0, "", "NEXT", "NEXT"),
+        ("SECOND", 0, "", "ELSEWHERE", "FIRST"),  # somebody else goes on with a key of his
+        ("ELSEWHERE", 0, "", "NEXT", "NEXT"),
+        ("SECOND", 0, "FIRST", "NEXT", "FIRST"),
     ],
 )
 def test_the_key_of_the_initial_set_is_held_by_who_starts_at_the_launch(
-    initial: str, recorded: str, assigned: str, held: str
+    initial: str, age: float, recorded: str, assigned: str, held: str
 ) -> None:
     facts = {"recorded": recorded, "initial": initial, "assigned": assigned}
-    assert key_in_use({"FIRST", "SECOND", "NEXT"}, "FIRST", recorded_here=True, counting="", **facts) == held
+    assert key_in_use({"FIRST", "SECOND", "NEXT"}, "FIRST", recorded_here=True, counting="", age=age, **facts) == held
 
 
 def test_a_key_that_was_replaced_since_the_launch_begins_to_sign() -> None:
-    replaced = replace(FIRST_START, assigned_key="NEXT", begins=True)
+    replaced = replace(FIRST_START, assigned_key="NEXT", assigned_key_kept=True)
     assert decide(replaced, 10).mode is Mode.SIGN
     assert "until the chain's own validator set holds that one" in decide(replaced, 10).reasons[0]
-    assert decide(replace(replaced, begins=False), 10).mode is Mode.FOLLOW
-    for change in ({"fence_holder": "volume-9"}, {"retired_keys": ["OWN"]}, {"provider_old": "it is catching up"}):
+    for change in (
+        {"assigned_key_kept": False},
+        {"age": 61.0},
+        {"recorded_key": "FIRST"},
+        {"fence_holder": "volume-9"},
+        {"retired_keys": ["OWN"]},
+        {"provider_old": "it is catching up"},
+    ):
         assert decide(replace(replaced, **change), 10).mode is Mode.FOLLOW
 
 

@@ -68,18 +68,23 @@ def test_the_launch_looks_whether_the_provider_node_keeps_up(
     status = NodeStatus("provider-1", 7, block_time, catching_up)
     own = SimpleNamespace(operator_address="own", consensus_public_key=b"p" * 32)
     client: Any = SimpleNamespace(
-        use_current=lambda: status, validators=lambda: [own], consumer_powers=lambda _consumer_id: {}
+        use_current=lambda: status,
+        validators=lambda: [own],
+        consumer_powers=lambda _consumer_id: {},
+        consumer_keys=lambda _consumer_id: {"address": "OWN"},
     )
     cluster: Any = SimpleNamespace(select=lambda *_arguments: [])
     monkeypatch.setattr(launcher, "consensus_address", lambda _validator: "address")
+    monkeypatch.setattr(launcher, "members_of", lambda *_arguments: [own])
+    monkeypatch.setattr(launcher, "launch_of", lambda *_arguments: None)
     place: Any = SimpleNamespace(
-        consumer_id="3", memory={}, node_key_data={"node_key.json": ""}, volume="volume-1", genesis=None
+        consumer_id="3", memory={}, node_key_data={"node_key.json": ""}, volume="volume-1", genesis=None, keys={}
     )
     staged: Any = SimpleNamespace(remote_signer_public_key="")
     consumer: Any = SimpleNamespace(consumer_id="3", chain_id="demo-1", spawn_time=block_time - timedelta(seconds=1))
     made = launcher.Launcher(client, cluster, launcher.Owner("alice", "own", "alice-monitor", "alice-monitor"))
-    members: Any = [own]
-    facts = made._facts(place, staged, consumer, None, "OWN", "OWN", "", Sighting.UNKNOWN, members)
+    chain = made._read(consumer, started_before=False)
+    facts = made._facts(place, staged, consumer, chain, "OWN", "", Sighting.UNKNOWN)
     decision = decide(facts, 10)
     assert (decision.mode, decision.watch) == (mode, mode is Mode.FOLLOW)
 
