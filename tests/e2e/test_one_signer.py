@@ -69,9 +69,7 @@ class Signing:
 
     def launch(self, name: str = "alice", **variables: Any) -> str:
         """Run the playbook of the launch as alice's operator."""
-        return self.devnet.playbook(
-            "consumer_launched", "alice", consumer_id=self.consumer_id, interchain_validator=name, **variables
-        )
+        return launch(self.devnet, self.consumer_id, name, **variables)
 
     def scale(self, replicas: int, name: str = "alice") -> None:
         self.devnet.kubectl(
@@ -150,21 +148,47 @@ def signing(devnet: Devnet) -> Iterator[Signing]:
     consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
     members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
     devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
+    copy_keys(devnet, consumer_id)
     devnet.set_spawn_time(consumer_id, 15)
-    for name in ("alice", "bob"):
-        devnet.wait(
-            f"height 3 of {name}'s node",
-            lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
-            180,
-            "make logs",
-        )
+    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 60, "make logs")
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(launch, devnet, consumer_id, SECOND, **AS_SECOND)
+        for name in ("alice", "bob"):
+            devnet.wait(
+                f"height 3 of {name}'s node",
+                lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
+                180,
+                "make logs",
+            )
+        second.result()
     urls = {name: url_of(devnet, name, consumer_id) for name in ("alice", "bob")}
     address = devnet.rpc("status", urls["alice"])["validator_info"]["address"][:12]
     with Watch(urls) as watch:
         yield Signing(devnet, consumer_id, watch, address)
     devnet.remove_consumer(consumer_id)
-    second = [f"{SECOND}-monitor", f"{SECOND}-consumer-{consumer_id}"]
-    devnet.kubectl("delete", "namespace", *second, "--ignore-not-found", "--timeout=100s")
+    namespaces = [f"{SECOND}-monitor", f"{SECOND}-consumer-{consumer_id}"]
+    devnet.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=100s")
+
+
+def copy_keys(devnet: Devnet, consumer_id: str) -> None:
+    """Give the second monitor a copy of alice's key, and a P2P identity of its own."""
+    monitor, kept = f"{SECOND}-monitor", f"consumer-{consumer_id}-key"
+    found = devnet.get("secret", kept, "alice-monitor")
+    assert found is not None
+    key = base64.b64decode(found["data"]["priv_validator_key.json"]).decode()
+    devnet.kubectl("create", "namespace", monitor)
+    for name, file, text in (
+        ("node-key", "node_key.json", node_key("2a" * 32)),
+        (kept, "priv_validator_key.json", key),
+    ):
+        devnet.kubectl("create", "secret", "generic", name, "--namespace", monitor, f"--from-literal={file}={text}")
+
+
+def launch(devnet: Devnet, consumer_id: str, name: str, **variables: Any) -> str:
+    """Run the playbook of the launch as alice's operator, for a monitor of that name."""
+    return devnet.playbook(
+        "consumer_launched", "alice", consumer_id=consumer_id, interchain_validator=name, **variables
+    )
 
 
 def node_process(pod: dict[str, Any]) -> int:
@@ -180,6 +204,17 @@ def node_process(pod: dict[str, Any]) -> int:
             found.append(int(entry.name))
     (process,) = found
     return process
+
+
+def test_a_second_monitor_that_launches_beside_the_first(signing: Signing) -> None:
+    """It has a copy of alice's key, shares no fence, and comes in the second of the launch. It is not where alice announces her nodes, so it looks first."""
+    remembered = signing.remembered(SECOND)
+    assert (remembered["node_mode"], remembered["double_sign_check_height"]) == ("follow", "0")
+    assert "another node signs the chain with the key held here" in json.loads(remembered["node_reasons"])[0]
+    assert "signing_key" not in remembered
+    keys = signing.devnet.get("secret", "keys", signing.namespace(SECOND))
+    assert keys is not None
+    assert list(keys["data"]) == ["node_key.json"]
 
 
 def test_a_pod_that_is_deleted_by_force_while_it_signs(signing: Signing) -> None:
@@ -210,16 +245,7 @@ def test_a_node_that_is_killed_in_its_pod(signing: Signing) -> None:
 
 def test_a_second_monitor_of_the_validator(signing: Signing) -> None:
     """It has a copy of alice's key. Its node follows; also when alice's own is away, and the chain waits for her vote."""
-    devnet, monitor = signing.devnet, f"{SECOND}-monitor"
-    found = devnet.get("secret", f"consumer-{signing.consumer_id}-key", "alice-monitor")
-    assert found is not None
-    key = base64.b64decode(found["data"]["priv_validator_key.json"]).decode()
-    devnet.kubectl("create", "namespace", monitor)
-    for name, file, text in (
-        ("node-key", "node_key.json", node_key("2a" * 32)),
-        (f"consumer-{signing.consumer_id}-key", "priv_validator_key.json", key),
-    ):
-        devnet.kubectl("create", "secret", "generic", name, "--namespace", monitor, f"--from-literal={file}={text}")
+    devnet = signing.devnet
     second = {**AS_SECOND, "interchain_fence_namespace": "alice-monitor"}
     signing.launch(SECOND, **second)
     remembered = signing.remembered(SECOND)

@@ -82,10 +82,16 @@ def compared(details: str, host: str) -> str:
     announced = parse(details).p2p
     if not announced:
         return f"{host} is not announced" if host else "no address yet"
-    # A DNS name may be the validator's own for it.
-    if host and host != announced and _is_address(host) and _is_address(announced):
-        return f"announces {announced}, has {host}"
-    return "announced"
+    return f"announces {announced}, has {host}" if host and elsewhere(details, host) else "announced"
+
+
+def elsewhere(details: str, host: str) -> str:
+    """Return the address that the details announce when a load balancer that has ``host`` (empty: nothing yet) is not there, else an empty text."""
+    announced = parse(details).p2p
+    # A DNS name, of one or the other, may be the validator's own for it.
+    if not _is_address(announced) or (host and not _is_address(host)):
+        return ""
+    return "" if host and ipaddress.ip_address(host) == ipaddress.ip_address(announced) else announced
 
 
 def compose(details: str, announcement: Announcement) -> str:

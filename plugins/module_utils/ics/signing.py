@@ -8,8 +8,8 @@ What keeps two signers of one key apart, from the outside in:
 * the chain: it names one key per validator and consumer; a monitor that does not hold that key runs a node that cannot sign;
 * the fence: a Lease named by key and chain, held by one volume; only while it is held does the consumer's namespace have the Secret
   with the key, and a pod that is to sign does not start without it;
-* the watch: who comes late to a chain that he never signed, or cannot know whether he does, follows it first and looks whether anybody else
-  signs or signed with his key;
+* the watch: who comes late to a chain that he never signed, or cannot know whether he does, or is not where the validator announces its
+  nodes, follows it first and looks whether anybody else signs or signed with his key;
 * the pair of key and volume that signed before, remembered by the monitor: the key never signs on another volume;
 * of several keys the one that counts on the chain: a new one takes over when the chain's own set holds it, and the old one never signs again;
 * a StatefulSet of one replica: the old pod is gone before the new one starts;
@@ -62,7 +62,8 @@ class Facts:
     ``provider_old`` says why what is known of the provider chain may be old, empty when it is not. ``taken_over``: whoever signed with the
     held key elsewhere is gone for good. ``retired_keys`` signed here and were replaced. ``own_power`` and ``total_power`` are those of the
     initial set, ``own_power_now`` and ``total_power_now`` those that the provider knows by now, 0 when it knows none. ``look_back_off``: it
-    could not start for its own signature. ``assigned_key_kept``: the assigned key is kept here too, whichever is held.
+    could not start for its own signature. ``announced_elsewhere`` is the address at which the validator announces its nodes, empty when that may
+    be the one of this cluster. ``assigned_key_kept``: the assigned key is kept here too, whichever is held.
     """
 
     consumer_id: str
@@ -92,6 +93,7 @@ class Facts:
     retired_keys: Collection[str] = ()
     look_back_off: bool = False
     assigned_key_kept: bool = False
+    announced_elsewhere: str = ""
 
     @property
     def signed_here(self) -> bool:
@@ -220,8 +222,8 @@ def _is_late(facts: Facts) -> bool:
     """
     alone = bool(facts.initial_key) and facts.own_power == facts.total_power
     signed_here = facts.fence_holder or facts.recorded_key
-    late = facts.provider_old != "" or (facts.age > LATE_SECONDS and not alone)
-    return not facts.remote_signer and not signed_here and late
+    late = (facts.age > LATE_SECONDS or facts.announced_elsewhere != "") and not alone
+    return not facts.remote_signer and not signed_here and (late or facts.provider_old != "")
 
 
 def _watched(facts: Facts, assign_key: bool) -> Decision:
@@ -235,6 +237,8 @@ def _watched(facts: Facts, assign_key: bool) -> Decision:
         )
         return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key)
     why = facts.provider_old or f"the chain launched {facts.age:.0f} s ago"
+    if facts.announced_elsewhere and not facts.provider_old:
+        why = f"the validator announces its nodes at {facts.announced_elsewhere}, which is not this cluster's load balancer"
     reason = f"{why}, and the chain was never signed from here: the node follows it until it has seen that nobody else signs with the key held here"
     return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
 

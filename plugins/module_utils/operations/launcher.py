@@ -41,7 +41,13 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
     InvalidInput,
     QueryFailed,
 )
-from ansible_collections.interchain.security.plugins.module_utils.ics import genesis, node_settings, signing
+from ansible_collections.interchain.security.plugins.module_utils.ics import (
+    announcement,
+    genesis,
+    node_settings,
+    routes,
+    signing,
+)
 from ansible_collections.interchain.security.plugins.module_utils.ics.consensus_key import public_key_base64
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer, ConsumerValidator
 from ansible_collections.interchain.security.plugins.module_utils.ics.names import ID_LABEL
@@ -266,6 +272,7 @@ class Launcher:
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
             age=chain.age,
+            announced_elsewhere=announcement.elsewhere(chain.own.details, routes.service_host(place.service)),
             provider_old=self._why_old,
             sighting=sighting,
             opted_in=chain.own in chain.members,

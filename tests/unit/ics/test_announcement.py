@@ -12,6 +12,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.announceme
     Announcement,
     compared,
     compose,
+    elsewhere,
     parse,
     remove,
 )
@@ -61,6 +62,23 @@ def test_parse(details: str, expected: Announcement) -> None:
 )
 def test_whether_the_load_balancers_address_is_announced(details: str, host: str, told: str) -> None:
     assert compared(details, host) == told
+
+
+@pytest.mark.parametrize(
+    ("details", "host", "where"),
+    [
+        ("", "192.0.2.1", ""),
+        ("p2p=192.0.2.1", "192.0.2.1", ""),
+        ("p2p=192.0.2.1", "192.0.2.2", "192.0.2.1"),
+        ("p2p=192.0.2.1", "", "192.0.2.1"),
+        ("p2p=192.0.2.1", "lb.example.org", ""),
+        ("p2p=validator.example.org", "192.0.2.2", ""),
+        ("p2p=validator.example.org", "", ""),
+        ("p2p=2001:db8::1", "2001:DB8:0::1", ""),
+    ],
+)
+def test_whether_the_validator_announces_another_address(details: str, host: str, where: str) -> None:
+    assert elsewhere(details, host) == where
 
 
 def test_compose_keeps_own_text_and_replaces_an_earlier_announcement() -> None:

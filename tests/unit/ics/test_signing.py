@@ -287,6 +287,24 @@ def test_the_reason_tells_how_to_take_a_key_over() -> None:
     )
 
 
+ELSEWHERE = replace(FIRST_START, announced_elsewhere="192.0.2.1")
+
+
+def test_who_is_not_where_the_validator_announces_its_nodes_looks_first() -> None:
+    """A second cluster with a copy of the key is launched in the same minute."""
+    decision = decide(ELSEWHERE, 10)
+    assert (decision.mode, decision.watch) == (Mode.FOLLOW, True)
+    assert (
+        "the validator announces its nodes at 192.0.2.1, which is not this cluster's load balancer"
+        in decision.reasons[0]
+    )
+    assert decide(replace(ELSEWHERE, sighting=Sighting.NOBODY), 10).mode is Mode.SIGN
+    assert decide(replace(ELSEWHERE, sighting=Sighting.SOMEBODY), 10).mode is Mode.FOLLOW
+    alone = replace(ELSEWHERE, own_power=10, total_power=10)
+    assert decide(alone, 10).mode is Mode.SIGN  # nobody to hear it from
+    assert decide(replace(RESTART, announced_elsewhere="192.0.2.1"), 10).mode is Mode.SIGN
+
+
 OLD = replace(FIRST_START, provider_old="the provider node is at block 7 and catching up")
 
 

@@ -66,7 +66,7 @@ def test_the_launch_looks_whether_the_provider_node_keeps_up(
     """By the node's block time the chain has launched a second ago, whenever that was."""
     block_time = datetime.now(UTC) - timedelta(seconds=block_age)
     status = NodeStatus("provider-1", 7, block_time, catching_up)
-    own = SimpleNamespace(operator_address="own", consensus_public_key=b"p" * 32)
+    own = SimpleNamespace(operator_address="own", consensus_public_key=b"p" * 32, details="")
     client: Any = SimpleNamespace(
         use_current=lambda: status,
         validators=lambda: [own],
@@ -78,7 +78,13 @@ def test_the_launch_looks_whether_the_provider_node_keeps_up(
     monkeypatch.setattr(launcher, "members_of", lambda *_arguments: [own])
     monkeypatch.setattr(launcher, "launch_of", lambda *_arguments: None)
     place: Any = SimpleNamespace(
-        consumer_id="3", memory={}, node_key_data={"node_key.json": ""}, volume="volume-1", genesis=None, keys={}
+        consumer_id="3",
+        memory={},
+        node_key_data={"node_key.json": ""},
+        volume="volume-1",
+        genesis=None,
+        keys={},
+        service=None,
     )
     staged: Any = SimpleNamespace(remote_signer_public_key="")
     consumer: Any = SimpleNamespace(consumer_id="3", chain_id="demo-1", spawn_time=block_time - timedelta(seconds=1))
