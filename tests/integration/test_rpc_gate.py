@@ -97,11 +97,10 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
 def test_what_passes_is_all_that_is_safe_of_what_the_node_answers(gated: Gated) -> None:
     listed = set(re.findall(r'//[^/"]+/([a-z_]+)', httpx.get(gated.node.url).text))
     assert listed == METHODS | UNSAFE | BY_WEBSOCKET
-    for method in ("health", "net_info", "abci_info", "consensus_params", "validators", "dump_consensus_state"):
-        direct = httpx.get(
-            f"{gated.node.url}/{method}?height=1" if method == "validators" else f"{gated.node.url}/{method}"
-        )
-        passed = httpx.get(f"{gated.gate}/{method}?height=1" if method == "validators" else f"{gated.gate}/{method}")
+    # With a height where there is one: of the newest, a node that writes just then may have no parameters yet, and answers 500.
+    at_one = [f"{method}?height=1" for method in ("consensus_params", "validators", "commit")]
+    for method in ("health", "net_info", "abci_info", "dump_consensus_state", *at_one):
+        direct, passed = (httpx.get(f"{url}/{method}") for url in (gated.node.url, gated.gate))
         assert passed.status_code == direct.status_code == 200
         assert passed.json()["result"].keys() == direct.json()["result"].keys()
     assert httpx.get(f"{gated.gate}/block?height=1").json() == httpx.get(f"{gated.node.url}/block?height=1").json()
