@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.interchain.security.plugins.module_utils.errors import InvalidInput
@@ -77,21 +78,21 @@ def has_field(name: str, details: str) -> bool:
     return found is not None and found[name] is not None
 
 
-def compared(details: str, host: str) -> str:
-    """Return in a few words how what the details announce fits the address or DNS name that the load balancer has (empty: none yet)."""
+def compared(details: str, hosts: Collection[str]) -> str:
+    """Return in a few words how what the details announce fits the addresses and DNS names that the load balancer has (none: not yet)."""
     announced = parse(details).p2p
     if not announced:
-        return f"{host} is not announced" if host else "no address yet"
-    return f"announces {announced}, has {host}" if host and elsewhere(details, host) else "announced"
+        return f"{', '.join(hosts)} is not announced" if hosts else "no address yet"
+    return f"announces {announced}, has {', '.join(hosts)}" if hosts and elsewhere(details, hosts) else "announced"
 
 
-def elsewhere(details: str, host: str) -> str:
-    """Return the address that the details announce when a load balancer that has ``host`` (empty: nothing yet) is not there, else an empty text."""
+def elsewhere(details: str, hosts: Collection[str]) -> str:
+    """Return the address that the details announce when a load balancer that has these addresses and DNS names is not there, else an empty text."""
     announced = parse(details).p2p
     # A DNS name, of one or the other, may be the validator's own for it.
-    if not _is_address(announced) or (host and not _is_address(host)):
+    if not _is_address(announced) or not all(_is_address(host) for host in hosts):
         return ""
-    return "" if host and ipaddress.ip_address(host) == ipaddress.ip_address(announced) else announced
+    return "" if ipaddress.ip_address(announced) in {ipaddress.ip_address(host) for host in hosts} else announced
 
 
 def compose(details: str, announcement: Announcement) -> str:

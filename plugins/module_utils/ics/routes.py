@@ -133,10 +133,15 @@ def service_ports(holders: Mapping[int, str]) -> list[dict[str, Any]]:
     ]
 
 
+def service_hosts(service: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the addresses and DNS names that a Service has been given: of both IP families perhaps, or of each machine. None when it has none (yet)."""
+    ingress = (((service or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    return tuple(str(host) for entry in ingress if (host := entry.get("ip") or entry.get("hostname")))
+
+
 def service_host(service: Mapping[str, Any] | None) -> str:
-    """Return the address or the DNS name that a Service has been given, empty when it has none (yet)."""
-    ingress = (((service or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}]
-    return str(ingress[0].get("ip") or ingress[0].get("hostname") or "")
+    """Return the first of them, empty when there is none (yet)."""
+    return next(iter(service_hosts(service)), "")
 
 
 def external_address(service: Mapping[str, Any] | None, port: int) -> str:

@@ -127,7 +127,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             own = consensus_address(on_provider)
             standing = standing_of(client, on_provider)
             balancer = work.cluster.get("Service", routes.SERVICE, monitor)
-            endpoint = announcement.compared(on_provider.details, routes.service_host(balancer))
+            endpoint = announcement.compared(on_provider.details, routes.service_hosts(balancer))
             duties = set(client.has_to_validate(own))
             # A look at one consumer is part of what its own event does.
             left_alone = busy if params["consumer_id"] is None else set()

@@ -272,7 +272,7 @@ class Launcher:
             remote_signer=bool(staged.remote_signer_public_key),
             same_key_chains=self._twins(place, held),
             age=chain.age,
-            announced_elsewhere=announcement.elsewhere(chain.own.details, routes.service_host(place.service)),
+            announced_elsewhere=announcement.elsewhere(chain.own.details, routes.service_hosts(place.service)),
             provider_old=self._why_old,
             sighting=sighting,
             opted_in=chain.own in chain.members,

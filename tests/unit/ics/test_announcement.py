@@ -49,36 +49,39 @@ def test_parse(details: str, expected: Announcement) -> None:
 
 
 @pytest.mark.parametrize(
-    ("details", "host", "told"),
+    ("details", "hosts", "told"),
     [
-        ("", "", "no address yet"),
-        ("", "192.0.2.1", "192.0.2.1 is not announced"),
-        ("p2p=", "lb.example.org", "lb.example.org is not announced"),
-        ("p2p=192.0.2.1", "192.0.2.1", "announced"),
-        ("p2p=192.0.2.1", "", "announced"),
-        ("p2p=192.0.2.1", "192.0.2.2", "announces 192.0.2.1, has 192.0.2.2"),
-        ("p2p=validator.example.org", "192.0.2.2", "announced"),
+        ("", [], "no address yet"),
+        ("", ["192.0.2.1"], "192.0.2.1 is not announced"),
+        ("p2p=", ["lb.example.org"], "lb.example.org is not announced"),
+        ("p2p=192.0.2.1", ["192.0.2.1"], "announced"),
+        ("p2p=192.0.2.1", [], "announced"),
+        ("p2p=192.0.2.1", ["192.0.2.2"], "announces 192.0.2.1, has 192.0.2.2"),
+        ("p2p=192.0.2.1", ["192.0.2.2", "2001:db8::1"], "announces 192.0.2.1, has 192.0.2.2, 2001:db8::1"),
+        ("p2p=2001:db8::1", ["192.0.2.2", "2001:db8::1"], "announced"),
+        ("p2p=validator.example.org", ["192.0.2.2"], "announced"),
     ],
 )
-def test_whether_the_load_balancers_address_is_announced(details: str, host: str, told: str) -> None:
-    assert compared(details, host) == told
+def test_whether_the_load_balancers_address_is_announced(details: str, hosts: list[str], told: str) -> None:
+    assert compared(details, hosts) == told
 
 
 @pytest.mark.parametrize(
-    ("details", "host", "where"),
+    ("details", "hosts", "where"),
     [
-        ("", "192.0.2.1", ""),
-        ("p2p=192.0.2.1", "192.0.2.1", ""),
-        ("p2p=192.0.2.1", "192.0.2.2", "192.0.2.1"),
-        ("p2p=192.0.2.1", "", "192.0.2.1"),
-        ("p2p=192.0.2.1", "lb.example.org", ""),
-        ("p2p=validator.example.org", "192.0.2.2", ""),
-        ("p2p=validator.example.org", "", ""),
-        ("p2p=2001:db8::1", "2001:DB8:0::1", ""),
+        ("", ["192.0.2.1"], ""),
+        ("p2p=192.0.2.1", ["192.0.2.1"], ""),
+        ("p2p=192.0.2.1", ["192.0.2.2"], "192.0.2.1"),
+        ("p2p=192.0.2.1", ["192.0.2.2", "192.0.2.1"], ""),
+        ("p2p=192.0.2.1", [], "192.0.2.1"),
+        ("p2p=192.0.2.1", ["lb.example.org"], ""),
+        ("p2p=validator.example.org", ["192.0.2.2"], ""),
+        ("p2p=validator.example.org", [], ""),
+        ("p2p=2001:db8::1", ["2001:DB8:0::1"], ""),
     ],
 )
-def test_whether_the_validator_announces_another_address(details: str, host: str, where: str) -> None:
-    assert elsewhere(details, host) == where
+def test_whether_the_validator_announces_another_address(details: str, hosts: list[str], where: str) -> None:
+    assert elsewhere(details, hosts) == where
 
 
 def test_compose_keeps_own_text_and_replaces_an_earlier_announcement() -> None:

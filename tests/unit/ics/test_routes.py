@@ -163,11 +163,13 @@ def test_the_node_of_the_provider_chain() -> None:
         ([{"ip": "192.0.2.1"}], "192.0.2.1", "192.0.2.1:27346"),
         ([{"ip": "2001:db8::1"}], "2001:db8::1", "[2001:db8::1]:27346"),
         ([{"hostname": "x.elb.amazonaws.com"}], "x.elb.amazonaws.com", ""),
+        ([{"ip": "192.0.2.1"}, {"ip": "2001:db8::1"}, {}], "192.0.2.1", "192.0.2.1:27346"),
     ],
 )
 def test_the_address_of_a_service(ingress: list[dict[str, str]], host: str, external: str) -> None:
     found = service(ingress=ingress)
     assert routes.service_host(found) == host
+    assert routes.service_hosts(found) == tuple(entry.get("ip") or entry["hostname"] for entry in ingress if entry)
     assert routes.external_address(found, 27346) == external
 
 
