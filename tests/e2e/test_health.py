@@ -39,13 +39,7 @@ def consumer_id(devnet: Devnet) -> str:
     members = sorted(devnet.variables(name)["interchain_operator_address"] for name in MEMBERS)
     devnet.wait("opt-ins", lambda: devnet.consumer(made)["opted_in"] == members, 120, "make logs")
     devnet.set_spawn_time(made, 15)
-    for name in MEMBERS:
-        devnet.wait(
-            f"height 5 of {name}'s node",
-            lambda name=name: devnet.node_height(name, made) >= 5,  # type: ignore[misc]
-            300,
-            f"kubectl logs --namespace {name}-consumer-{made} node-0",
-        )
+    devnet.await_height(MEMBERS, made, 5, 300)
     return made
 
 

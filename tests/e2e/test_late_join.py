@@ -35,13 +35,7 @@ def consumer_id(devnet: Devnet, relayers: None) -> Iterator[str]:
     made = devnet.create_consumer("late-join-1", spawn_in=3600)
     devnet.await_members(made, MEMBERS)
     devnet.set_spawn_time(made, 10)
-    for name in MEMBERS:
-        devnet.wait(
-            f"height 2 of {name}'s node",
-            lambda name=name: devnet.node_height(name, made) >= 2,  # type: ignore[misc]
-            180,
-            "make logs",
-        )
+    devnet.await_height(MEMBERS, made, 2)
     yield made
     devnet.remove_consumer(made)
 

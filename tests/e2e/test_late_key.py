@@ -31,19 +31,13 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
             key_source="none",
         )
         devnet.set_spawn_time(made, 10)
-        devnet.wait("the launch", lambda: devnet.consumer(made)["phase"] == "launched", 60, "make logs")
+        devnet.await_launch(made)
     yield made
     devnet.remove_consumer(made)
 
 
 def test_a_key_that_is_assigned_late_signs_when_the_chain_has_heard_of_it(devnet: Devnet, consumer_id: str) -> None:
-    for name in ("alice", "bob"):
-        devnet.wait(
-            f"height 2 of {name}'s node",
-            lambda name=name: devnet.node_height(name, consumer_id) >= 2,  # type: ignore[misc]
-            180,
-            "make logs",
-        )
+    devnet.await_height(("alice", "bob"), consumer_id, 2)
     namespace = f"charlie-consumer-{consumer_id}"
     devnet.wait(
         "charlie's node to be one that may sign",

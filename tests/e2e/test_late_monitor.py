@@ -20,7 +20,7 @@ def test_a_late_monitor_watches_a_chain_that_waits_for_it_and_then_signs(devnet:
     devnet.await_members(consumer_id, ("alice", "bob"))
     with devnet.monitor_away("bob"):
         devnet.set_spawn_time(consumer_id, 5)
-        devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 60, "make logs")
+        devnet.await_launch(consumer_id)
         spawned = datetime.fromisoformat(devnet.consumer(consumer_id)["spawn_time"])
 
         def late() -> bool:
@@ -42,12 +42,6 @@ def test_a_late_monitor_watches_a_chain_that_waits_for_it_and_then_signs(devnet:
     keys = devnet.get("secret", "keys", f"bob-consumer-{consumer_id}")
     assert keys is not None
     assert list(keys["data"]) == ["node_key.json"]
-    for name in ("alice", "bob"):
-        devnet.wait(
-            f"height 3 of {name}'s node",
-            lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
-            240,
-            "make logs",
-        )
+    devnet.await_height(("alice", "bob"), consumer_id, 3, 240)
     assert devnet.decision("bob", consumer_id)["node_mode"] == "sign"
     devnet.remove_consumer(consumer_id)

@@ -37,20 +37,6 @@ def operator(devnet: Devnet, name: str) -> str:
     return devnet.variables(name)["interchain_operator_address"]
 
 
-def wait_launched(devnet: Devnet, consumer_id: str, seconds: float = 120) -> None:
-    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", seconds, "make logs")
-
-
-def wait_height(devnet: Devnet, consumer_id: str, height: int, seconds: float = 180) -> None:
-    for name in MEMBERS:
-        devnet.wait(
-            f"height {height} of {name}'s node",
-            lambda name=name: devnet.node_height(name, consumer_id) >= height,  # type: ignore[misc]
-            seconds,
-            f"kubectl logs --namespace {name}-consumer-{consumer_id} node-0",
-        )
-
-
 def wait_remembered(devnet: Devnet, consumer_id: str, phase: str) -> None:
     """Wait until every monitor has dealt with a phase; those that stayed out too, in whose cluster part there is nothing to do."""
     for name in POWERS:
@@ -116,10 +102,10 @@ def test_the_selection_opts_in_and_the_others_say_why_not(devnet: Devnet, seen: 
 
 def test_both_nodes_start_from_the_same_genesis_and_sign(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["life"]
-    wait_launched(devnet, consumer_id)
+    devnet.await_launch(consumer_id, 120)
     # Once each. The node's index of transactions comes a moment after the block.
     assert devnet.opt_in_count(consumer_id) == dict.fromkeys((operator(devnet, name) for name in MEMBERS), 1)
-    wait_height(devnet, consumer_id, 20)
+    devnet.await_height(MEMBERS, consumer_id, 20)
     hashes = genesis_hashes(devnet, consumer_id)
     assert len(hashes) == 1
     assert "" not in hashes
@@ -192,8 +178,8 @@ def test_the_same_chain_id_again_gets_its_own_resources(devnet: Devnet, seen: di
     devnet.set_spawn_time(consumer_id, 15)
     kill_monitor(devnet, "alice")
     devnet.kubectl("delete", "pod", "node-0", "--namespace", "bob-provider", "--wait=false")
-    wait_launched(devnet, consumer_id, 180)
-    wait_height(devnet, consumer_id, 3)
+    devnet.await_launch(consumer_id, 180)
+    devnet.await_height(MEMBERS, consumer_id, 3)
     assert devnet.opt_in_count(consumer_id) == dict.fromkeys((operator(devnet, name) for name in MEMBERS), 1)
     assert len(genesis_hashes(devnet, consumer_id)) == 1
     volumes = set()
@@ -232,9 +218,9 @@ def test_injections_are_data(devnet: Devnet, seen: dict[str, str]) -> None:
     consumer_id = seen["hostile"] = create_hostile(devnet)
     devnet.await_members(consumer_id, MEMBERS)
     devnet.set_spawn_time(consumer_id, 15)
-    wait_launched(devnet, consumer_id)
+    devnet.await_launch(consumer_id, 120)
     kill_monitor(devnet, "bob")
-    wait_height(devnet, consumer_id, 3)
+    devnet.await_height(MEMBERS, consumer_id, 3)
     assert len(genesis_hashes(devnet, consumer_id)) == 1
     members = sorted(operator(devnet, name) for name in MEMBERS)
     assert devnet.opt_in_count(consumer_id) == dict.fromkeys(members, 1)

@@ -142,13 +142,7 @@ def mesh(devnet: Devnet) -> Iterator[Mesh]:
     consumer_id = devnet.create_consumer(CHAIN_ID, spawn_in=3600)
     devnet.await_members(consumer_id, MEMBERS)
     devnet.set_spawn_time(consumer_id, 10)
-    for name in MEMBERS:
-        devnet.wait(
-            f"height 2 of {name}'s node",
-            lambda name=name: devnet.node_height(name, consumer_id) >= 2,  # type: ignore[misc]
-            240,
-            "make logs",
-        )
+    devnet.await_height(MEMBERS, consumer_id, 2, 240)
     made = Mesh(devnet, consumer_id)
     yield made
     namespaces = [namespace for name in FOLLOWERS for namespace in (f"{name}-monitor", made.namespace(name))]

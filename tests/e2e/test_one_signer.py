@@ -150,16 +150,10 @@ def signing(devnet: Devnet) -> Iterator[Signing]:
     devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
     copy_keys(devnet, consumer_id)
     devnet.set_spawn_time(consumer_id, 15)
-    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 60, "make logs")
+    devnet.await_launch(consumer_id)
     with ThreadPoolExecutor() as pool:
         second = pool.submit(launch, devnet, consumer_id, SECOND, **AS_SECOND)
-        for name in ("alice", "bob"):
-            devnet.wait(
-                f"height 3 of {name}'s node",
-                lambda name=name: devnet.node_height(name, consumer_id) >= 3,  # type: ignore[misc]
-                180,
-                "make logs",
-            )
+        devnet.await_height(("alice", "bob"), consumer_id, 3)
         second.result()
     urls = {name: url_of(devnet, name, consumer_id) for name in ("alice", "bob")}
     address = devnet.rpc("status", urls["alice"])["validator_info"]["address"][:12]

@@ -139,21 +139,13 @@ def consumer_id(devnet: Devnet) -> Iterator[str]:
     operate(devnet, "charlie", opt_in, consumer_id=made, key_namespace="charlie-monitor", key_secret=stored)
     devnet.await_members(made, tuple(POWERS))
     devnet.set_spawn_time(made, 10)
-    for name in POWERS:
-        await_height(devnet, name, made, 2)
+    devnet.await_height(tuple(POWERS), made, 2)
     with devnet.monitor_away("charlie"):
         yield made
         devnet.remove_consumer(made)
     write_data(devnet, "secret/node-key", "charlie-monitor", found["data"])
     write_details(devnet, "charlie", "")
     devnet.playbook("validator_endpoint", "charlie", interchain_provider_rpc_url=[devnet.rpc_url()])
-
-
-def await_height(devnet: Devnet, name: str, consumer_id: str, height: int) -> None:
-    where = f"kubectl logs --namespace {name}-consumer-{consumer_id} node-0"
-    devnet.wait(
-        f"height {height} of {name}'s node", lambda: devnet.node_height(name, consumer_id) >= height, 180, where
-    )
 
 
 def run_of(devnet: Devnet, name: str, consumer_id: str) -> tuple[str, int]:
@@ -364,7 +356,7 @@ def test_a_validator_that_moves_is_dialled_without_a_restart_and_without_a_pause
     )
     assert CHARLIE not in peers_of(devnet, "alice", consumer_id)
     before = devnet.node_height("alice", consumer_id) + 2  # the chain may have waited for bob
-    await_height(devnet, "alice", consumer_id, before + 5)
+    devnet.await_height(("alice",), consumer_id, before + 5)
 
     runs = {name: run_of(devnet, name, consumer_id) for name in POWERS}
     first = devnet.node_height("alice", consumer_id)
@@ -386,7 +378,7 @@ def test_a_validator_that_moves_is_dialled_without_a_restart_and_without_a_pause
             "make logs",
         )
     last = devnet.node_height("alice", consumer_id) + 2
-    await_height(devnet, "alice", consumer_id, last)
+    devnet.await_height(("alice",), consumer_id, last)
     assert {name: run_of(devnet, name, consumer_id) for name in POWERS} == runs
     gaps = block_times(devnet, consumer_id, before, last)
     pause, usual = max(gaps[first - before :]), statistics.median(gaps)
@@ -454,5 +446,4 @@ def test_a_node_that_the_chain_can_do_without_is_restarted(
     bob = devnet.variables("bob")["interchain_operator_address"]
     assert bob in json.loads(devnet.decision("charlie", consumer_id)["peers_restarted"])
     height = devnet.node_height("alice", consumer_id)
-    for name in POWERS:
-        await_height(devnet, name, consumer_id, height + 2)
+    devnet.await_height(tuple(POWERS), consumer_id, height + 2)

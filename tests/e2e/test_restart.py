@@ -245,7 +245,7 @@ def test_monitors_that_are_upgraded_before_a_launch_lose_and_double_nothing(
             300,
             "make logs",
         )
-    devnet.wait("the launch", lambda: devnet.consumer(consumer_id)["phase"] == "launched", 120, "make logs")
+    devnet.await_launch(consumer_id, 120)
     for name in names:
         devnet.wait(
             f"blocks at {name}'s node", lambda name=name: devnet.node_height(name, consumer_id) >= 3, 180, "make logs"

@@ -286,6 +286,20 @@ class Devnet:
         members = {self.variables(name)["interchain_operator_address"] for name in names}
         self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 180, "make logs")
 
+    def await_launch(self, consumer_id: str, seconds: float = 60) -> None:
+        """Wait until a consumer is launched."""
+        self.wait("the launch", lambda: self.consumer(consumer_id)["phase"] == "launched", seconds, "make logs")
+
+    def await_height(self, names: Sequence[str], consumer_id: str, height: int, seconds: float = 180) -> None:
+        """Wait until the consumer node of each of these validators has a height, for each so many seconds."""
+        for name in names:
+            self.wait(
+                f"height {height} of {name}'s node",
+                lambda name=name: self.node_height(name, consumer_id) >= height,  # type: ignore[misc]
+                seconds,
+                f"make logs, and kubectl logs --namespace {name}-consumer-{consumer_id} node-0",
+            )
+
     def create_consumer(self, chain_id: str, spawn_in: int = 30, **options: Any) -> str:
         """Create a consumer as its owner; return the consumer_id. ``spawn_in`` is in seconds from now on the chain's clock, ``options`` are the module's."""
         for entry in self.consumers():
