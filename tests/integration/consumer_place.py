@@ -26,6 +26,7 @@ import urllib3
 from ansible_collections.interchain.security.plugins.module_utils.chain.client import ProviderClient
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster
 from ansible_collections.interchain.security.plugins.module_utils.ics.consumer import Consumer
+from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_leftovers_info, opt_in
 from tests.integration.api_server import ApiServer
 from tests.integration.owner import Owner
@@ -72,6 +73,14 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECO
             return found
         assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
         time.sleep(0.2)
+
+
+def routed(cluster: Cluster, consumer_id: str) -> list[str] | None:
+    """Return the addresses that a consumer's port of the load balancer leads to, None when it has no port."""
+    found = cluster.get(SLICE, f"p2p-consumer-{consumer_id}", MONITOR, SLICE_VERSION)
+    if found is None:
+        return None
+    return [address for entry in found.get("endpoints") or [] for address in entry["addresses"]]
 
 
 class Controllers:

@@ -23,9 +23,8 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.node_setti
 from ansible_collections.interchain.security.plugins.module_utils.ics.peer_updates import Turn
 from ansible_collections.interchain.security.plugins.module_utils.ics.peers import Peers
 from ansible_collections.interchain.security.plugins.module_utils.ics.rolling import LocalNode, Votes
-from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer_peers, consumer_restart
-from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, wait_for
+from tests.integration.consumer_place import MONITOR, VALIDATOR, config_of, routed, wait_for
 from tests.integration.kubelet import Kubelet, process_access
 from tests.integration.monitor_place import MonitorPlace
 from tests.operation import known_options, run_operation
@@ -466,17 +465,13 @@ def test_the_playbook_that_waits_for_a_launch_sends_peers_to_the_pod(place: Moni
         found = place.get("StatefulSet", "node", pod.namespace, "apps/v1")
         return 0 if found is None else int(found["spec"]["replicas"])
 
-    def route() -> list[str]:
-        found = place.get(SLICE, f"p2p-consumer-{warm}", MONITOR, SLICE_VERSION)
-        return [address for entry in (found or {}).get("endpoints") or [] for address in entry["addresses"]]
-
     with ThreadPoolExecutor() as pool:
         playing = pool.submit(place.run_playbook, "consumer_spawn_imminent", consumer_id=warm)
         wait_for("the start", lambda: size() == 1, 90)
         assert place.phase(warm) == "launched"
         pod.schedule()
         assert not playing.done()
-        assert route() == []
+        assert routed(place.cluster, warm) == []
         pod.tell_address("10.9.9.9")
         playing.result(timeout=60)
-    assert route() == ["10.9.9.9"]
+    assert routed(place.cluster, warm) == ["10.9.9.9"]

@@ -15,10 +15,9 @@ from ansible_collections.interchain.security.plugins.module_utils.errors import 
 from ansible_collections.interchain.security.plugins.module_utils.ics.routes import SLICE, SLICE_VERSION
 from ansible_collections.interchain.security.plugins.module_utils.operations import load_balancer, node_routes
 from tests.integration.api_server import ApiServer
+from tests.integration.consumer_place import MONITOR, VALIDATOR, routed
 from tests.operation import run_operation
 
-VALIDATOR = "alice"
-MONITOR = f"{VALIDATOR}-monitor"
 PROVIDER = {"provider": 26656}
 
 
@@ -88,10 +87,7 @@ class Place:
         return {entry["name"]: entry["port"] for entry in (self.service() or {"spec": {"ports": []}})["spec"]["ports"]}
 
     def endpoints(self, consumer_id: str) -> list[str] | None:
-        found = self.cluster.get(SLICE, f"p2p-consumer-{consumer_id}", MONITOR, SLICE_VERSION)
-        if found is None:
-            return None
-        return [address for entry in found.get("endpoints") or [] for address in entry["addresses"]]
+        return routed(self.cluster, consumer_id)
 
     def clear(self) -> None:
         self.cluster.delete("Service", "p2p", MONITOR)
