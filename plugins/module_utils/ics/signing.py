@@ -236,9 +236,10 @@ def _watched(facts: Facts, assign_key: bool) -> Decision:
             f"is gone for good, run the playbook repair_consumer with consumer_id={facts.consumer_id} and consumer_take_over_key={facts.consumer_id}"
         )
         return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key)
-    why = facts.provider_old or f"the chain launched {facts.age:.0f} s ago"
-    if facts.announced_elsewhere and not facts.provider_old:
+    why = f"the chain launched {facts.age:.0f} s ago"
+    if facts.announced_elsewhere:
         why = f"the validator announces its nodes at {facts.announced_elsewhere}, which is not this cluster's load balancer"
+    why = facts.provider_old or why
     reason = f"{why}, and the chain was never signed from here: the node follows it until it has seen that nobody else signs with the key held here"
     return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
 
