@@ -11,8 +11,8 @@ short_description: Look at all relayers of a validator
 version_added: 0.1.0
 description:
   - Looks as M(interchain.security.ccv_channel_info) does, and keeps with each consumer what has changed.
-  - Deletes the pod of a Hermes whose VSC packets are stuck or that does not update a client, when its account can pay and the clients are
-    active. The next one looks for packets that were overlooked.
+  - Deletes the pod of a Hermes whose VSC packets are stuck, that does not update a client or that has given up a step of the handshake, when its
+    account can pay and the clients are active. The next one looks for packets and handshakes that were overlooked.
   - Without the Secret C(relayer) in the monitor's namespace the validator has no relayers, and nothing is looked at.
 extends_documentation_fragment:
   - interchain.security.provider

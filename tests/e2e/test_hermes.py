@@ -26,6 +26,7 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.relaying i
 from ansible_collections.interchain.security.plugins.module_utils.operations import relayer_health
 from tests.e2e.conftest import SHARED_BINARY
 from tests.testbed.devnet import Devnet
+from tests.testbed.errors import TestbedError
 from tests.testbed.hermes_by_hand import ByHand
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("relayers")]
@@ -56,7 +57,19 @@ class World:
         return f"{name}-consumer-{self.consumer_id}"
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float) -> None:
-        self.devnet.wait(what, condition, seconds, "make logs, and kubectl logs deployment/hermes")
+        try:
+            self.devnet.wait(what, condition, seconds, "make logs, and kubectl logs deployment/hermes")
+        except TestbedError as error:
+            raise TestbedError("\n".join([str(error), *self.troubles()])) from error
+
+    def troubles(self) -> Iterator[str]:
+        """Yield what the relayers were troubled by last, and how their monitors see them."""
+        for name in self.members:
+            yield f"{name}: {self.conditions(name)}"
+            for pod in self.pods(name):
+                where = ("--namespace", self.namespace(name), "--tail=400", "--ignore-errors")
+                told = self.devnet.kubectl("logs", pod["metadata"]["name"], *where).splitlines()
+                yield from [line[:400] for line in told if "ERROR" in line or "WARN" in line][-5:]
 
     def sight(self) -> Sight:
         return relayer_look.sight(self.provider, self.chain, self.provider.consumer(self.consumer_id))

@@ -23,6 +23,9 @@ from ansible_collections.interchain.security.plugins.module_utils.ics.genesis im
 KEY_NAME = "relayer"
 GRPC_PORT = 9090
 REST_PORT, TELEMETRY_PORT = 3000, 3001
+POLL = "1s"  # how often the chains are asked for new blocks
+# How often overlooked packets are looked for; well below the blocks after which the monitor calls a packet stuck, and starts Hermes anew.
+CLEAR_BLOCKS = 20
 CHAIN_ID = re.compile(
     r"[A-Za-z0-9._-]{1,50}"
 )  # tendermint-rs, chain/id.rs: Hermes does not start with another one in its configuration
@@ -92,12 +95,8 @@ def gas_price(text: str) -> tuple[Decimal, str]:
     return amount, text[digits:]
 
 
-def config(provider: Chain, consumer: Chain, *, poll: str = "1s", clear_interval: int = 100) -> dict[str, Any]:
-    """Return the content of config.toml.
-
-    ``poll`` is how often the chains are asked for new blocks, as Hermes writes durations; ``clear_interval`` in blocks: how often packets that were
-    overlooked are looked for.
-    """
+def config(provider: Chain, consumer: Chain) -> dict[str, Any]:
+    """Return the content of config.toml."""
     return {
         "global": {"log_level": "info"},
         "mode": {
@@ -107,24 +106,24 @@ def config(provider: Chain, consumer: Chain, *, poll: str = "1s", clear_interval
             "channels": {"enabled": True},
             "packets": {
                 "enabled": True,
-                "clear_interval": clear_interval,
+                "clear_interval": CLEAR_BLOCKS,
                 "clear_on_start": True,
                 "tx_confirmation": False,
             },
         },
         "rest": {"enabled": True, "host": "0.0.0.0", "port": REST_PORT},
         "telemetry": {"enabled": True, "host": "0.0.0.0", "port": TELEMETRY_PORT},
-        "chains": [_chain(chain, poll) for chain in (provider, consumer)],
+        "chains": [_chain(chain) for chain in (provider, consumer)],
     }
 
 
-def _chain(chain: Chain, poll: str) -> dict[str, Any]:
+def _chain(chain: Chain) -> dict[str, Any]:
     return {
         "id": chain.chain_id,
         "type": "CosmosSdk",
         "rpc_addr": chain.endpoint.rpc,
         "grpc_addr": chain.endpoint.grpc,
-        "event_source": {"mode": "pull", "interval": poll},
+        "event_source": {"mode": "pull", "interval": POLL},
         "rpc_timeout": "10s",
         "trusted_node": False,
         "account_prefix": chain.address_prefix,

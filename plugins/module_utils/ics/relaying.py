@@ -9,14 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, Step
-from ansible_collections.interchain.security.plugins.module_utils.ics.health import FALSE, TRUE, UNKNOWN, Condition, Pod
+from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import TURN_SECONDS, Decision, Step
+from ansible_collections.interchain.security.plugins.module_utils.ics.health import (
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Condition,
+    Pod,
+    moment,
+)
 
 PENDING = "relayer_pending"  # of a consumer's document: the oldest VSC packet that was not delivered, and the provider's height when that was first seen
 CONDITIONS = "relayer_conditions"
 CHANNEL = "ccv_channel"  # of a consumer's document: the next step of its handshake, or open
 CONSUMER, PROVIDER = "consumer", "provider"
 LATE_FRACTION = 4  # a client with less than this part of its trusting period left should have been updated long ago
+STALLED = timedelta(seconds=TURN_SECONDS)  # a step of the handshake that a running Hermes has not finished by then
 
 
 @dataclass(frozen=True)
@@ -255,12 +263,21 @@ def starts(seen: Relaying, settings: str) -> bool:
 def should_restart(
     seen: Relaying, conditions: Mapping[str, Condition], pause: timedelta, last: datetime | None
 ) -> bool:
-    """Tell whether Hermes is started anew: packets are stuck, it runs, and neither its wallets nor the clients are the reason.
+    """Tell whether Hermes is started anew: packets or a handshake are stuck, it runs, and neither its wallets nor the clients are the reason.
 
-    A pod of Hermes holds nothing that another one could not read again, and it looks for overlooked packets when it starts.
+    A pod of Hermes holds nothing that another one could not read again. It looks for overlooked packets and unfinished handshakes when it starts.
     """
-    well = all(conditions[kind].status == TRUE for kind in ("Relayer", "Channel", "Wallets"))
+    well = all(conditions[kind].status == TRUE for kind in ("Relayer", "Wallets"))
     active = conditions["Clients"].status == TRUE or conditions["Clients"].reason == "NearExpiry"
     due = last is None or seen.now - last >= pause
-    stuck = conditions["Packets"].reason == "Stuck" or conditions["Clients"].reason == "NearExpiry"
-    return well and active and due and stuck
+    is_open = conditions["Channel"].status == TRUE
+    stuck = is_open and (conditions["Packets"].reason == "Stuck" or conditions["Clients"].reason == "NearExpiry")
+    return well and active and due and (stuck or _stalled(seen, conditions))
+
+
+def _stalled(seen: Relaying, conditions: Mapping[str, Condition]) -> bool:
+    """Tell whether a handshake waits for a Hermes that has run long enough to finish its step: Hermes gives a step up after a few seconds of errors."""
+    if seen.channel is None or seen.channel.step not in (Step.AWAIT_CONNECTION, Step.AWAIT_CHANNEL):
+        return False
+    since = [moment(conditions[kind].since) for kind in ("Relayer", "Channel")]
+    return all(entry is not None and seen.now - entry >= STALLED for entry in since)

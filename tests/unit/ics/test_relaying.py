@@ -289,6 +289,32 @@ def test_a_restart_that_cannot_help_is_left_out(seen: Relaying) -> None:
     assert not restarts(seen, **LONG_AGO)
 
 
+def restarts_handshake(seen: Relaying, relayer_seconds: int, channel_seconds: int) -> bool:
+    ages = {"Relayer": relayer_seconds, "Channel": channel_seconds}
+    kept = [
+        replace(entry, since=(NOW - timedelta(seconds=ages.get(entry.type, 0))).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        for entry in judge(seen, {}, 60)
+    ]
+    return should_restart(seen, {entry.type: entry for entry in kept}, PAUSE, None)
+
+
+@pytest.mark.parametrize("step", [Step.AWAIT_CONNECTION, Step.AWAIT_CHANNEL])
+def test_hermes_is_restarted_for_a_handshake_that_it_has_given_up(step: Step) -> None:
+    stalled = replace(WELL, packets=None, channel=Decision(step, "connection-0 is INIT on the consumer"))
+    assert restarts_handshake(stalled, 90, 90)
+    assert not restarts_handshake(stalled, 89, 90)  # it has begun only now
+    assert not restarts_handshake(stalled, 90, 89)
+    assert not restarts_handshake(with_amount(stalled, "provider", 0), 90, 90)
+    assert not restarts_handshake(replace(stalled, pod=Pod("uid", ready=False)), 90, 90)
+    expired = with_client(stalled, "consumer", LightClient("07-tendermint-0", "Expired"))
+    assert not restarts_handshake(expired, 90, 90)
+
+
+@pytest.mark.parametrize("step", [Step.BEGIN_CONNECTION, Step.BEGIN_CHANNEL, Step.CLOSED, Step.OPEN])
+def test_a_step_that_is_not_for_hermes_restarts_none(step: Step) -> None:
+    assert not restarts_handshake(replace(WELL, channel=Decision(step, "")), 9999, 9999)
+
+
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
