@@ -22,7 +22,7 @@ from ansible_collections.interchain.security.plugins.module_utils.cluster import
 from ansible_collections.interchain.security.plugins.module_utils.ics import ccv_channel
 from ansible_collections.interchain.security.plugins.module_utils.ics.ccv_channel import Decision, End, Sight, Step
 from ansible_collections.interchain.security.plugins.module_utils.ics.genesis import ICS_OPERATOR_ACCOUNT
-from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import Packets
+from ansible_collections.interchain.security.plugins.module_utils.ics.relaying import CONDITIONS, Packets
 from ansible_collections.interchain.security.plugins.module_utils.operations import relayer_health
 from tests.e2e.conftest import SHARED_BINARY
 from tests.testbed.devnet import Devnet
@@ -143,8 +143,12 @@ class World:
 
     def conditions(self, name: str) -> dict[str, str]:
         """Return the reason of each condition of a validator's relayer, as its monitor keeps them."""
-        kept = self.devnet.decision(name, self.consumer_id).get("relayer_conditions", "[]")
-        return {entry["type"]: entry["reason"] for entry in json.loads(kept)}
+        return {entry["type"]: entry["reason"] for entry in self.kept_conditions(name)}
+
+    def kept_conditions(self, name: str) -> list[dict[str, str]]:
+        """Return the conditions of a validator's relayer, as its monitor keeps them."""
+        found: list[dict[str, str]] = json.loads(self.devnet.decision(name, self.consumer_id).get(CONDITIONS, "[]"))
+        return found
 
     def await_condition(self, name: str, kind: str, reason: str) -> None:
         self.wait(f"{name}'s monitor to see {kind} {reason}", lambda: self.conditions(name).get(kind) == reason, 180)
@@ -197,9 +201,13 @@ def processes(uid: str) -> Iterator[tuple[int, list[bytes]]]:
                 yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")
 
 
+def staying(pods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
 def hang(world: World, name: str) -> str:
     """Let a validator's Hermes do nothing any more; return the uid of its pod, empty when none runs."""
-    for pod in world.pods(name):
+    for pod in staying(world.pods(name)):
         for pid, command in processes(uid_of(pod)):
             if command[0] == b"hermes" and b"start" in command:
                 os.kill(pid, signal.SIGSTOP)
@@ -217,7 +225,7 @@ def is_killed(uid: str) -> bool:
 
 
 def restarted(world: World, name: str) -> bool:
-    """Look at a relayer as its monitor does, but with no patience at all; tell whether it was restarted."""
+    """Look at a relayer as its monitor does, but with no patience for packets; tell whether it was restarted."""
     found = world.devnet.operate(
         relayer_health,
         validator=name,
@@ -325,8 +333,21 @@ def shared(devnet: Devnet) -> World:
     return World(devnet, "handshake-1", SELECTED, binary_hash=SHARED_BINARY)
 
 
-def test_who_comes_next_finishes_what_the_first_one_began(shared: World) -> None:
+def test_a_relayer_that_has_given_up_the_handshake_is_restarted(shared: World) -> None:
     shared.await_step(Step.AWAIT_CONNECTION, 120)
+    shared.wait("alice's relayer", lambda: shared.relays("alice"), 60)
+    hanging = hang(shared, "alice")
+    assert hanging
+    assert not restarted(shared, "alice")  # it may still go on with the step
+    kept = [{**entry, "since": "2000-01-01T00:00:00Z"} for entry in shared.kept_conditions("alice")]
+    patch = json.dumps({"data": {CONDITIONS: json.dumps(kept)}})
+    where = ("--namespace", "alice-monitor", "--type=merge")
+    shared.devnet.kubectl("patch", "configmap", f"consumer-{shared.consumer_id}", *where, f"--patch={patch}")
+    assert restarted(shared, "alice") or relayer_health.RESTARTED in shared.devnet.decision("alice", shared.consumer_id)
+    assert hanging not in [uid_of(pod) for pod in staying(shared.pods("alice"))]
+
+
+def test_who_comes_next_finishes_what_the_first_one_began(shared: World) -> None:
     with ExitStack() as until_open:
         with leader_lost(shared, "alice"):
             assert shared.channel().step in (Step.AWAIT_CONNECTION, Step.BEGIN_CHANNEL)
