@@ -326,7 +326,9 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"tests: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that runs this in the background lets it and all that it starts ignore an interrupt, by which a stage past its limit is ended.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     stages = [Stage(name, STAGES[name][1]) for name in names or STAGES]
     beside = [stage for stage in stages if stage.name in BESIDE]
     if len(beside) > 1:
