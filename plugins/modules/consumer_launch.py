@@ -53,9 +53,10 @@ options:
     default: 0
   watch_timeout:
     description:
-      - Seconds to look whether anybody else signs with the key, for a chain that launched a while ago and was never signed from here. The node
-        signs once nobody was seen to, and nobody did in the newest 1000 blocks, as far as the node has them. With 0 it follows, until the module runs
-        again with a longer time.
+      - Seconds until the node has to follow the chain that is looked at, when one launched a while ago and was never signed from here. The look itself
+        takes ten seconds more, and up to two minutes more where the load balancer is not at the address that the validator announces. The node
+        signs once nobody was seen to sign with its key, and nobody did in the newest 1000 blocks, as far as the node has them. With 0 it follows,
+        until the module runs again with a longer time.
     type: int
     default: 0
   take_over_key:
@@ -110,6 +111,10 @@ reasons:
 watching:
   description: Whether the node follows until it was seen that nobody else signs with the key.
   type: bool
+  returned: when staged
+look_seconds:
+  description: For how long nobody has to be seen to sign with the key before a node that watches may.
+  type: float
   returned: when staged
 taken_over:
   description: Whether it is known that whoever else signed with the key held here is gone for good.

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.interchain.security.plugins.filter.node_key import node_key
-from ansible_collections.interchain.security.plugins.module_utils.ics.signing import LATE_SECONDS
+from ansible_collections.interchain.security.plugins.module_utils.ics.signing import LATE_SECONDS, LOOK_SECONDS
 from tests.integration.vote_scan import (
     Vote,
     Watch,
@@ -149,10 +149,12 @@ def signing(devnet: Devnet) -> Iterator[Signing]:
     members = {devnet.variables(name)["interchain_operator_address"] for name in ("alice", "bob")}
     devnet.wait("opt-ins", lambda: set(devnet.consumer(consumer_id)["opted_in"]) == members, 90, "make logs")
     copy_keys(devnet, consumer_id)
-    devnet.set_spawn_time(consumer_id, 15)
-    devnet.await_launch(consumer_id)
     with ThreadPoolExecutor() as pool:
-        second = pool.submit(launch, devnet, consumer_id, SECOND, **AS_SECOND)
+        with devnet.monitor_away("alice"):
+            devnet.set_spawn_time(consumer_id, 5)
+            devnet.await_launch(consumer_id)
+            second = pool.submit(launch, devnet, consumer_id, SECOND, **AS_SECOND)
+            looks_for_long(devnet, consumer_id)
         devnet.await_height(("alice", "bob"), consumer_id, 3)
         second.result()
     urls = {name: url_of(devnet, name, consumer_id) for name in ("alice", "bob")}
@@ -162,6 +164,25 @@ def signing(devnet: Devnet) -> Iterator[Signing]:
     devnet.remove_consumer(consumer_id)
     namespaces = [f"{SECOND}-monitor", f"{SECOND}-consumer-{consumer_id}"]
     devnet.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=100s")
+
+
+def looks_for_long(devnet: Devnet, consumer_id: str) -> None:
+    """Wait until the second monitor's node has followed the chain for longer than a late one has to look who signs."""
+
+    def follows() -> bool:
+        try:
+            return int(devnet.rpc("net_info", url_of(devnet, SECOND, consumer_id))["n_peers"]) > 0
+        except OSError:
+            return False
+
+    def deployed() -> bool:
+        return devnet.decision(SECOND, consumer_id).get("node_mode") == "follow"
+
+    where = f"kubectl logs --namespace {SECOND}-consumer-{consumer_id} node-0"
+    devnet.wait("the second node to follow", lambda: deployed() and follows(), 120, where)
+    height = devnet.height()
+    blocks = LOOK_SECONDS + 5  # of a second
+    devnet.wait("it to look who signs", lambda: devnet.height() >= height + blocks, 60, "make logs")
 
 
 def copy_keys(devnet: Devnet, consumer_id: str) -> None:
@@ -201,7 +222,10 @@ def node_process(pod: dict[str, Any]) -> int:
 
 
 def test_a_second_monitor_that_launches_beside_the_first(signing: Signing) -> None:
-    """It has a copy of alice's key, shares no fence, and comes in the second of the launch. It is not where alice announces her nodes, so it looks first."""
+    """It has a copy of alice's key and shares no fence, and alice's own monitor begins half a minute later: without a look, as it may within a minute.
+
+    The second one is not where alice announces her nodes, so it looks until that minute is long over.
+    """
     remembered = signing.remembered(SECOND)
     assert (remembered["node_mode"], remembered["double_sign_check_height"]) == ("follow", "0")
     assert "another node signs the chain with the key held here" in json.loads(remembered["node_reasons"])[0]

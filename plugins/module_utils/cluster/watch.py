@@ -23,13 +23,13 @@ RECENT = 20  # of these when it is known that the former signer does not come ba
 READERS = 4
 READ_SECONDS = 20.0  # for one pass; the next one goes on with what is left
 POLL_SECONDS = 1.0
-# So long is the chain looked at before nobody counts as nobody: a vote that was seen by no commit shows in the round that runs.
-LOOK_SECONDS = 10.0
 VOTED = (2, 3)  # BlockIDFlagCommit and BlockIDFlagNil: the validator signed
 
 
-def watch(cluster: Cluster, namespace: str, public_key: str, timeout: float, commits: int = HISTORY) -> Sighting:
-    """Look until somebody is seen to sign with the key (base64), or nobody for LOOK_SECONDS and in none of the newest ``commits``.
+def watch(
+    cluster: Cluster, namespace: str, public_key: str, *, look_seconds: float, timeout: float, commits: int = HISTORY
+) -> Sighting:
+    """Look until somebody is seen to sign with the key (base64), or nobody for ``look_seconds`` and in none of the newest ``commits``.
 
     UNKNOWN after ``timeout`` seconds.
     """
@@ -48,7 +48,7 @@ def watch(cluster: Cluster, namespace: str, public_key: str, timeout: float, com
             nobody_since = None
         elif nobody_since is None:
             nobody_since = now
-        elif now - nobody_since >= LOOK_SECONDS:
+        elif now - nobody_since >= look_seconds:
             return seen
         if now >= deadline:
             return Sighting.UNKNOWN

@@ -26,6 +26,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 LATE_SECONDS = 60.0  # of block time after the launch
+# So long nobody has to be seen to sign: a vote that was seen by no commit shows in the round that runs.
+LOOK_SECONDS = 10.0
+# Who is not where the validator announces its nodes looks longer, and longer than the one who is may still begin without a look of its own.
+LOOK_ELSEWHERE_SECONDS = 60.0
 
 # Of a consumer's document.
 COUNTING = "counting_key"  # the key that was seen in the chain's own validator set in the place of the one that signed
@@ -128,13 +132,14 @@ class Decision:
     """What the node does and why; every reason is one sentence without its full stop.
 
     ``assign_key``: the held key has yet to be assigned on the provider. ``watch``: the node follows until it has seen whether anybody
-    signs with the held key. ``double_sign_check_height`` is in blocks.
+    signs with the held key, or for ``look_seconds`` nobody. ``double_sign_check_height`` is in blocks.
     """
 
     mode: Mode
     reasons: tuple[str, ...]
     assign_key: bool = False
     watch: bool = False
+    look_seconds: float = LOOK_SECONDS
     double_sign_check_height: int = 0
 
 
@@ -241,7 +246,14 @@ def _watched(facts: Facts, assign_key: bool) -> Decision:
         why = f"the validator announces its nodes at {facts.announced_elsewhere}, which is not this cluster's load balancer"
     why = facts.provider_old or why
     reason = f"{why}, and the chain was never signed from here: the node follows it until it has seen that nobody else signs with the key held here"
-    return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True)
+    return Decision(Mode.FOLLOW, (reason,), assign_key=assign_key, watch=True, look_seconds=_look_seconds(facts))
+
+
+def _look_seconds(facts: Facts) -> float:
+    """Return for how long nobody has to be seen. One of two that look at the same time has to look longer, and it is not the announced one."""
+    if not facts.announced_elsewhere:
+        return LOOK_SECONDS
+    return max(LATE_SECONDS - facts.age, 0.0) + LOOK_ELSEWHERE_SECONDS
 
 
 def fence_name(public_key: str, chain_id: str) -> str:

@@ -64,7 +64,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if result.get("watching") and not result.get("assign_key") and params["watch_timeout"] > 0 and not check_mode:
         namespace = consumer_namespace(validator, consumer_id)
         commits = RECENT if result["taken_over"] else HISTORY
-        sighting = watch(cluster, namespace, result["consensus_public_key"], params["watch_timeout"], commits)
+        sighting = watch(
+            cluster,
+            namespace,
+            result["consensus_public_key"],
+            look_seconds=result["look_seconds"],
+            timeout=params["watch_timeout"] + result["look_seconds"],
+            commits=commits,
+        )
         result.update(launcher.start(consumer, sighting), changed=True)
     if params["sweep"] and not check_mode:
         swept = _sweep(client, cluster, launcher, owner, consumer_id)

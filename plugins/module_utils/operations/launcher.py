@@ -146,6 +146,7 @@ class Launcher:
             "mode": decision.mode.value,
             "reasons": list(decision.reasons),
             "watching": decision.watch,
+            "look_seconds": decision.look_seconds,
             "taken_over": facts.taken_over,
         }
         if decision.mode is signing.Mode.STAY_OUT:

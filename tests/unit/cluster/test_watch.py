@@ -80,13 +80,21 @@ def chain(monkeypatch: pytest.MonkeyPatch) -> Chain:
     return made
 
 
-def look(commits: int = watch.HISTORY, timeout: float = 60) -> Sighting:
-    return watch.watch(None, "alice-consumer-3", KEY, timeout, commits)  # type: ignore[arg-type]
+def look(commits: int = watch.HISTORY, timeout: float = 60, look_seconds: float = 10) -> Sighting:
+    return watch.watch(
+        None,  # type: ignore[arg-type]
+        "alice-consumer-3",
+        KEY,
+        look_seconds=look_seconds,
+        timeout=timeout,
+        commits=commits,
+    )
 
 
-def test_nobody_is_nobody_after_a_while(chain: Chain) -> None:
-    assert look() is Sighting.NOBODY
-    assert chain.seconds >= watch.LOOK_SECONDS
+@pytest.mark.parametrize("seconds", [10, 45])
+def test_nobody_is_nobody_after_a_while(chain: Chain, seconds: float) -> None:
+    assert look(look_seconds=seconds) is Sighting.NOBODY
+    assert chain.seconds >= seconds
     assert set(range(2000 - watch.HISTORY + 1, chain.latest + 1)) == set(chain.asked)
     # Each commit is read once, but for the newest, which may get votes that come late.
     assert len(chain.asked) <= watch.HISTORY + 2 * (chain.latest - 2000) + 1

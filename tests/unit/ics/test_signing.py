@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.interchain.security.plugins.module_utils.ics.signing import (
+    LATE_SECONDS,
     Facts,
     Mode,
     Sighting,
@@ -303,6 +304,16 @@ def test_who_is_not_where_the_validator_announces_its_nodes_looks_first() -> Non
     alone = replace(ELSEWHERE, own_power=10, total_power=10)
     assert decide(alone, 10).mode is Mode.SIGN  # nobody to hear it from
     assert decide(replace(RESTART, announced_elsewhere="192.0.2.1"), 10).mode is Mode.SIGN
+
+
+def test_who_is_elsewhere_looks_until_the_announced_one_would_have_to_look_too() -> None:
+    """That one begins within a minute of the launch without a look, and its first vote comes when its pod runs."""
+
+    def look(age: float) -> float:
+        return decide(replace(ELSEWHERE, age=age), 10).look_seconds
+
+    assert [look(age) for age in (0, 15, LATE_SECONDS, 9999)] == [120, 105, 60, 60]
+    assert decide(LATE, 10).look_seconds == 10
 
 
 OLD = replace(FIRST_START, provider_old="the provider node is at block 7 and catching up")
