@@ -341,7 +341,7 @@ def shared(devnet: Devnet) -> World:
 
 def test_a_relayer_that_has_given_up_the_handshake_is_restarted(shared: World) -> None:
     shared.await_step(Step.AWAIT_CONNECTION, 120)
-    shared.wait("alice's relayer", lambda: shared.relays("alice"), 60)
+    shared.wait("alice's relayer", lambda: shared.relays("alice"), 90)
     hanging = hang(shared, "alice")
     assert hanging
     assert not restarted(shared, "alice")  # it may still go on with the step
