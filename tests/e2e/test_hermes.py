@@ -270,13 +270,17 @@ def test_faults_are_told_and_disturb_nobody_else(world: World) -> None:
     other = base64.b64encode(account_key.new_mnemonic().encode()).decode()
     right = base64.b64encode(devnet.variables("bob")["monitor_relayer_mnemonic"].encode()).decode()
     devnet.kubectl("patch", *secret, "--patch", json.dumps({"data": {"mnemonic": other}}))
+    former = {uid_of(pod) for pod in world.pods("charlie")}
     try:
         moved = "http://node.bob-provider.svc:26657"
         devnet.deploy_monitors(["charlie"], monitor_provider_rpc_url=[moved])
 
         def follows() -> bool:
+            # The configuration is written before the pod that runs with it takes the place of the former one.
             config = devnet.get("configmap", "hermes", world.namespace("charlie")) or {}
-            return f'rpc_addr = "{moved}"' in config["data"]["config.toml"] and world.relays("charlie")
+            running = {uid_of(pod) for pod in world.pods("charlie")}
+            told = f'rpc_addr = "{moved}"' in config["data"]["config.toml"]
+            return told and not running & former and world.relays("charlie")
 
         world.wait("charlie's relayer to ask the other provider node", follows, 240)
         world.await_condition("bob", "Wallets", "Empty")
