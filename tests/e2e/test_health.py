@@ -36,8 +36,8 @@ def an_impatient_monitor(devnet: Devnet) -> Iterator[None]:
 def consumer_id(devnet: Devnet) -> str:
     """A consumer of alice and bob that makes blocks."""
     made = devnet.create_consumer("health-1", spawn_in=3600)
-    members = sorted(devnet.variables(name)["interchain_operator_address"] for name in MEMBERS)
-    devnet.wait("opt-ins", lambda: devnet.consumer(made)["opted_in"] == members, 120, "make logs")
+    devnet.await_members(made, MEMBERS)
+    devnet.await_staged(made, MEMBERS)
     devnet.set_spawn_time(made, 15)
     devnet.await_height(MEMBERS, made, 5, 300)
     return made

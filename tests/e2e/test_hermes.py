@@ -45,6 +45,7 @@ class World:
             if name not in SELECTED:
                 devnet.playbook("opt_in", name, consumer_id=self.consumer_id)
         devnet.await_members(self.consumer_id, members)
+        devnet.await_staged(self.consumer_id, SELECTED)
         devnet.set_spawn_time(self.consumer_id, 10)
         self.wait("height 2 of alice's node", lambda: devnet.node_height("alice", self.consumer_id) >= 2, 180)
         self.provider = ProviderClient([devnet.rpc_url()])

@@ -35,6 +35,7 @@ if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
 
 from ansible_collections.interchain.security.plugins.module_utils.cluster.cluster import Cluster  # noqa: E402
+from ansible_collections.interchain.security.plugins.module_utils.cluster.place import BASE_GENESIS  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.errors import InterchainError  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.ics.ports import ports_of  # noqa: E402
 from ansible_collections.interchain.security.plugins.module_utils.operations import consumer, consumer_info  # noqa: E402
@@ -285,6 +286,17 @@ class Devnet:
         """Wait until just these validators have opted in to a consumer."""
         members = {self.variables(name)["interchain_operator_address"] for name in names}
         self.wait("opt-ins", lambda: set(self.consumer(consumer_id)["opted_in"]) == members, 180, "make logs")
+
+    def await_staged(self, consumer_id: str, names: Sequence[str]) -> None:
+        """Wait until the nodes of these validators need nothing but the launch. One that is staged later launches late, and then looks first who signs."""
+        for name in names:
+            namespace = f"{name}-consumer-{consumer_id}"
+            self.wait(
+                f"{name}'s node to be staged",
+                lambda namespace=namespace: self.get("configmap", BASE_GENESIS, namespace) is not None,  # type: ignore[misc]
+                180,
+                "make logs",
+            )
 
     def await_launch(self, consumer_id: str, seconds: float = 60) -> None:
         """Wait until a consumer is launched."""
